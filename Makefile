@@ -1,0 +1,49 @@
+# Everything a person types. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# every process trains with one thread; the cores are used by running clients side by side
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench docs wheel clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+install: $(VENV)/.installed  ## make .venv with the pinned set
+
+demo: install  ## Fed-ZDAC beside FedAvg on digits, about a minute
+	$(BIN)/fedzda demo
+
+test: install  ## all tests that need neither a GPU nor hours
+	$(BIN)/python -m pytest
+
+lint: install  ## style and types
+	$(BIN)/ruff format --check fedzda tests benchmarks
+	$(BIN)/ruff check fedzda tests benchmarks
+	$(BIN)/mypy
+
+format: install  ## let ruff write the style
+	$(BIN)/ruff format fedzda tests benchmarks
+	$(BIN)/ruff check --fix fedzda tests benchmarks
+
+bench: install  ## speed and memory, printed as tables
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/partition.py
+
+docs: install  ## tables of docs/methods from the results that are committed
+	$(BIN)/python benchmarks/fed_zda.py --table digits --table mnist
+
+wheel: install  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist
+
+clean:  ## remove what was built
+	rm -rf $(VENV) dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""What strategies may change about local training, one hook per file."""

@@ -1,0 +1,60 @@
+"""The places at which a method may step into local training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from fedzda.platform.engines.calls import Call
+
+if TYPE_CHECKING:
+    from fedzda.clients.runtime import ClientRuntime
+
+Batch = dict[str, torch.Tensor]
+"""Columns of equal length: for classification ``image`` (N, C, H, W) normalised, ``label`` (N,)."""
+
+
+@dataclass
+class LocalRun:
+    """One client's training in one round, as hooks see it.
+
+    Attributes:
+        runtime: The process's runtime: ``task``, ``image``, ``seed``, ``build_model()``.
+        call: The request; ``call.content.config()`` holds what the strategy sent.
+        model: Holds the received weights at ``Hook.start``; trained in place.
+        data: The client's training samples; a hook may replace it by a larger one.
+        metrics: Figures for the strategy and the client table; a hook may add some.
+        details: Figures for the client table only; a list becomes ``name/<index>``.
+    """
+
+    runtime: ClientRuntime
+    call: Call
+    model: nn.Module
+    data: Batch
+    metrics: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The request's configuration."""
+        return self.call.content.config()
+
+
+class Hook:
+    """Does nothing at any place; methods override what they need."""
+
+    def start(self, run: LocalRun) -> None:
+        """Before the first step; ``run.model`` holds the received weights."""
+
+    def loss(self, run: LocalRun, batch: Batch, loss: torch.Tensor) -> torch.Tensor:
+        """The loss to minimise on a batch."""
+        return loss
+
+    def gradient(self, run: LocalRun) -> None:
+        """After the backward pass, before the step."""
+
+    def finish(self, run: LocalRun) -> None:
+        """After the last step."""

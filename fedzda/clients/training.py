@@ -1,0 +1,101 @@
+"""The optimiser loop of one client."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from fedzda.clients.hooks.base import Batch, Hook, LocalRun
+from fedzda.platform.config import AdamConfig, LocalConfig, SGDConfig
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def make_optimizer(
+    config: SGDConfig | AdamConfig, model: nn.Module, factor: float
+) -> torch.optim.Optimizer:
+    """The optimiser of one client's round; ``factor`` scales the step size (decay over rounds)."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if isinstance(config, AdamConfig):
+        first, second = config.betas
+        return torch.optim.AdamW(
+            parameters,
+            lr=config.lr * factor,
+            betas=(first, second),
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=config.lr * factor,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+    )
+
+
+def batches(size: int, config: LocalConfig, rng: np.random.Generator) -> list[np.ndarray]:
+    """Row numbers of every gradient step of a round.
+
+    Each epoch is a fresh permutation. A last batch of a single row is joined to the one before
+    it, because BatchNorm cannot train on one sample.
+    """
+    per_epoch = max(1, size // config.batch_size + (size % config.batch_size > 1))
+    epochs = config.epochs if config.steps is None else -(-config.steps // per_epoch)
+    steps: list[np.ndarray] = []
+    for _ in range(epochs):
+        order = rng.permutation(size)
+        cuts = [config.batch_size * i for i in range(1, per_epoch)]
+        steps.extend(np.split(order, cuts))
+    return steps if config.steps is None else steps[: config.steps]
+
+
+def train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.Generator) -> None:
+    """Train ``run.model`` in place; adds ``loss`` (mean over samples seen) and ``steps``."""
+    for hook in hooks:
+        hook.start(run)
+    size = len(next(iter(run.data.values())))
+    run.model.train()
+    if size == 1:
+        freeze_batchnorm(run.model)
+    factor = config.lr_decay ** (run.call.round - 1)
+    optimizer = make_optimizer(config.optimizer, run.model, factor)
+    total, seen, count = 0.0, 0, 0
+    for rows in batches(size, config, rng):
+        index = torch.from_numpy(rows)
+        batch = {name: column[index] for name, column in run.data.items()}
+        total += step(run, batch, optimizer, config.clip_norm, hooks) * len(rows)
+        seen += len(rows)
+        count += 1
+    run.metrics["loss"] = total / seen
+    run.metrics["steps"] = count
+    for hook in hooks:
+        hook.finish(run)
+
+
+def step(
+    run: LocalRun,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer,
+    clip_norm: float | None,
+    hooks: list[Hook],
+) -> float:
+    """One gradient step; returns the task's loss on the batch."""
+    optimizer.zero_grad()
+    loss = task_loss = run.runtime.task.loss(run.model, batch)
+    for hook in hooks:
+        loss = hook.loss(run, batch, loss)
+    loss.backward()
+    for hook in hooks:
+        hook.gradient(run)
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_(run.model.parameters(), clip_norm)
+    optimizer.step()
+    return float(task_loss.detach())
+
+
+def freeze_batchnorm(model: nn.Module) -> None:
+    """Let BatchNorm use its stored statistics: a single sample has no variance to learn from."""
+    for module in model.modules():
+        if isinstance(module, _NORMS):
+            module.eval()

@@ -1,0 +1,202 @@
+"""What ships with fedzda, by kind and name. Listing it imports nothing.
+
+An entry's ``target`` is the component; ``config`` is its configuration class, which stands in a
+module that imports neither torch nor Flower wherever the component itself needs torch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One built-in component."""
+
+    target: str
+    """``package.module:Name`` of the component."""
+    summary: str
+    """One line for ``fedzda list``."""
+    config: str = ""
+    """``package.module:Name`` of its configuration class; empty: the component's own ``Config``."""
+
+
+_SOURCES = "fedzda.platform.data.sources"
+_PARTS = "fedzda.platform.data.partitioners"
+_MODELS = "fedzda.clients.models"
+_MODEL_CONFIG = "fedzda.clients.models.config"
+_STRATEGIES = "fedzda.strategies"
+_FLWR = "fedzda.strategies.flwr_plain"
+
+
+def _flwr(name: str, summary: str) -> Entry:
+    return Entry(f"{_FLWR}:FlowerStrategy", summary, f"fedzda.strategies.flwr_config:{name}")
+
+
+CATALOG: dict[str, dict[str, Entry]] = {
+    "datasets": {
+        "digits": Entry(
+            f"{_SOURCES}.digits:load",
+            "8x8 digits that ship inside scikit-learn",
+            f"{_SOURCES}.config:DigitsConfig",
+        ),
+        "parquet": Entry(
+            f"{_SOURCES}.parquet:load",
+            "Parquet files in the layout of hub data sets",
+            f"{_SOURCES}.config:ParquetConfig",
+        ),
+        "folder": Entry(
+            f"{_SOURCES}.folder:load",
+            "image folder, one sub-folder per class",
+            f"{_SOURCES}.config:FolderConfig",
+        ),
+        "hub": Entry(
+            f"{_SOURCES}.hub:load",
+            "a Hugging Face data set by name",
+            f"{_SOURCES}.config:HubConfig",
+        ),
+        "arrays": Entry(
+            f"{_SOURCES}.arrays:load",
+            "NumPy arrays in an .npz file",
+            f"{_SOURCES}.config:ArraysConfig",
+        ),
+    },
+    "partitioners": {
+        name: Entry(f"{_PARTS}.{module}:assign", summary, f"{_PARTS}.config:{config}")
+        for name, module, config, summary in [
+            ("iid", "iid", "IidConfig", "equal shares of shuffled data"),
+            ("dirichlet", "dirichlet", "DirichletConfig", "label shares from Dirichlet(alpha), vectorised"),
+            ("flwr-dirichlet", "flwr", "FlwrDirichletConfig", "flwr-datasets' Dirichlet with retries"),
+            ("inner-dirichlet", "inner_dirichlet", "InnerDirichletConfig", "given sizes, Dirichlet labels inside"),
+            ("flwr-inner-dirichlet", "flwr", "FlwrInnerDirichletConfig", "flwr-datasets' inner Dirichlet, sample by sample"),
+            ("pathological", "pathological", "PathologicalConfig", "a fixed number of classes per client"),
+            ("flwr-pathological", "flwr", "FlwrPathologicalConfig", "flwr-datasets' fixed number of classes"),
+            ("shard", "flwr", "ShardConfig", "shards of label-sorted data"),
+            ("distribution", "flwr", "DistributionConfig", "label shares from a given table"),
+            ("continuous", "flwr", "ContinuousConfig", "split along a real-valued column"),
+            ("natural-id", "flwr", "NaturalIdConfig", "one client per value of a column"),
+            (
+                "grouped-natural-id",
+                "flwr",
+                "GroupedNaturalIdConfig",
+                "several natural ids per client",
+            ),
+            ("size", "flwr", "SizeConfig", "given sizes"),
+            ("linear", "flwr", "LinearConfig", "sizes grow linearly"),
+            ("square", "flwr", "SquareConfig", "sizes grow with the square"),
+            ("exponential", "flwr", "ExponentialConfig", "sizes grow exponentially"),
+        ]
+    },
+    "models": {
+        "mlp": Entry(
+            f"{_MODELS}.mlp:MLP",
+            "two hidden layers, BatchNorm by option",
+            f"{_MODEL_CONFIG}:MLPConfig",
+        ),
+        "cnn": Entry(
+            f"{_MODELS}.cnn:CNN", "the CNN of McMahan et al. 2017", f"{_MODEL_CONFIG}:CNNConfig"
+        ),
+        "lenet-bn": Entry(
+            f"{_MODELS}.lenet_bn:LeNetBN", "LeNet with BatchNorm", f"{_MODEL_CONFIG}:LeNetConfig"
+        ),
+        "resnet-8": Entry(
+            f"{_MODELS}.resnet:ResNet8", "CIFAR ResNet, 8 layers", f"{_MODEL_CONFIG}:ResNet8Config"
+        ),
+        "resnet-20": Entry(
+            f"{_MODELS}.resnet:ResNet20",
+            "CIFAR ResNet, 20 layers",
+            f"{_MODEL_CONFIG}:ResNet20Config",
+        ),
+        "resnet-18": Entry(
+            f"{_MODELS}.resnet:ResNet18",
+            "ResNet-18 with a CIFAR stem",
+            f"{_MODEL_CONFIG}:ResNet18Config",
+        ),
+        "wrn-16-1": Entry(
+            f"{_MODELS}.wrn:WRN161",
+            "wide ResNet, depth 16, width 1",
+            f"{_MODEL_CONFIG}:WRN161Config",
+        ),
+        "wrn-40-2": Entry(
+            f"{_MODELS}.wrn:WRN402",
+            "wide ResNet, depth 40, width 2",
+            f"{_MODEL_CONFIG}:WRN402Config",
+        ),
+        "mobilenet-v2": Entry(
+            f"{_MODELS}.mobilenet_v2:MobileNetV2",
+            "MobileNetV2 in CIFAR form",
+            f"{_MODEL_CONFIG}:MobileNetV2Config",
+        ),
+    },
+    "tasks": {
+        "classification": Entry(
+            "fedzda.clients.tasks.classification:Classification",
+            "cross entropy; accuracy and per-class recall",
+            "fedzda.clients.tasks.config:ClassificationConfig",
+        ),
+    },
+    "synthesizers": {
+        "zs-cgan": Entry(
+            "fedzda.generators.zs_cgan:ZSCGAN",
+            "conditional generator from a frozen classifier",
+            "fedzda.generators.config:ZSCGANConfig",
+        ),
+        "image-distillation": Entry(
+            "fedzda.generators.image_distillation:ImageDistillation",
+            "direct optimisation of pixels",
+            "fedzda.generators.config:ImageDistillationConfig",
+        ),
+    },
+    "strategies": {
+        "fed-avg": Entry(
+            f"{_STRATEGIES}.fed_avg:FedAvg", "weighted averaging (McMahan et al. 2017)"
+        ),
+        "fed-zdac": Entry(
+            f"{_STRATEGIES}.fed_zdac:FedZDAC", "zero-shot data augmentation at the clients"
+        ),
+        "fed-zdas": Entry(
+            f"{_STRATEGIES}.fed_zdas:FedZDAS", "zero-shot data augmentation at the server"
+        ),
+        "fed-zda": Entry(
+            f"{_STRATEGIES}.fed_zda:FedZDA", "zero-shot data augmentation at both ends"
+        ),
+        "flwr-fed-avg": _flwr("FlwrFedAvgConfig", "Flower's FedAvg"),
+        "flwr-fed-prox": _flwr(
+            "FlwrFedProxConfig", "Flower's FedProx; the proximal term is added at the client"
+        ),
+        "flwr-fed-avg-m": _flwr("FlwrFedAvgMConfig", "Flower's FedAvgM, server momentum"),
+        "flwr-fed-adam": _flwr("FlwrFedAdamConfig", "Flower's FedAdam"),
+        "flwr-fed-yogi": _flwr("FlwrFedYogiConfig", "Flower's FedYogi"),
+        "flwr-fed-adagrad": _flwr("FlwrFedAdagradConfig", "Flower's FedAdagrad"),
+        "flwr-q-fed-avg": _flwr("FlwrQFedAvgConfig", "Flower's q-FedAvg"),
+        "flwr-fed-median": _flwr("FlwrFedMedianConfig", "Flower's coordinate-wise median"),
+        "flwr-fed-trimmed-avg": _flwr("FlwrFedTrimmedAvgConfig", "Flower's trimmed mean"),
+        "flwr-krum": _flwr("FlwrKrumConfig", "Flower's Krum"),
+        "flwr-multi-krum": _flwr("FlwrMultiKrumConfig", "Flower's Multi-Krum"),
+        "flwr-bulyan": _flwr("FlwrBulyanConfig", "Flower's Bulyan"),
+    },
+    "engines": {
+        "inline": Entry(
+            "fedzda.platform.engines.inline:InlineEngine",
+            "one process, debugger-friendly",
+            "fedzda.platform.config:InlineConfig",
+        ),
+        "ray": Entry(
+            "fedzda.platform.engines.ray:RayEngine",
+            "Ray actors on a laptop, a GPU box or a cluster",
+            "fedzda.platform.config:RayConfig",
+        ),
+        "flower": Entry(
+            "fedzda.platform.engines.flower:FlowerEngine",
+            "Flower's stock simulation engine",
+            "fedzda.platform.config:FlowerConfig",
+        ),
+    },
+    "runtimes": {
+        "flower-app": Entry(
+            "fedzda.clients.app:make_app", "the same clients as a Flower ClientApp"
+        ),
+        "local": Entry(
+            "fedzda.clients.runtime:ClientRuntime", "trains and evaluates simulated devices"
+        ),
+    },
+}

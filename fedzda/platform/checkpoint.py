@@ -1,0 +1,112 @@
+"""Checkpoints: ``checkpoints/round-000017/`` with the model, the strategy and the clients' states.
+
+A checkpoint is written to a temporary folder and renamed when complete. Tensors are safetensors,
+the rest is JSON; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from fedzda.platform import state_codec
+from fedzda.platform.files import read_json, sync, write_json, write_text
+from fedzda.platform.records import Content
+
+_LATEST = "latest"
+
+
+@dataclass
+class Checkpoint:
+    """Everything that decides how a run goes on after ``round``.
+
+    Attributes:
+        arrays: The global model.
+        strategy: The strategy's state, see :mod:`fedzda.platform.state_codec`.
+        clients: What clients keep between rounds.
+        totals: Sums for the summary (seconds, bytes, failures).
+    """
+
+    round: int
+    arrays: dict[str, np.ndarray]
+    strategy: dict[str, Any]
+    clients: dict[int, Content]
+    totals: dict[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write a checkpoint into ``folder`` and drop all but the newest ``keep``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"round-{checkpoint.round:06d}"
+    temporary = folder / f".{target.name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        _write(temporary, checkpoint)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    write_text(folder / _LATEST, target.name + "\n")
+    for old in sorted(folder.glob("round-*"))[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    tensors: dict[str, np.ndarray] = {}
+    clients = {str(k): vars(v) for k, v in sorted(checkpoint.clients.items())}
+    tree = {
+        "round": checkpoint.round,
+        "strategy": state_codec.encode(checkpoint.strategy, tensors, "strategy"),
+        "clients": state_codec.encode(clients, tensors, "clients"),
+        "totals": checkpoint.totals,
+    }
+    _save_tensors(checkpoint.arrays, folder / "arrays.safetensors")
+    _save_tensors(tensors, folder / "state.safetensors")
+    write_json(folder / "state.json", tree)
+    for path in folder.iterdir():
+        sync(path)
+
+
+def _save_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
+    save_file(
+        {k: np.ascontiguousarray(np.asarray(v)).reshape(np.shape(v)) for k, v in tensors.items()},
+        path,
+    )
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that can be read; None if there is none."""
+    for path in sorted(folder.glob("round-*"), reverse=True):
+        try:
+            return load(path)
+        except Exception:  # damaged: the one before it still counts
+            continue
+    return None
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one checkpoint folder."""
+    tree = read_json(path / "state.json")
+    tensors = load_file(path / "state.safetensors")
+    clients = state_codec.decode(tree["clients"], tensors)
+    return Checkpoint(
+        round=tree["round"],
+        arrays=load_file(path / "arrays.safetensors"),
+        strategy=state_codec.decode(tree["strategy"], tensors),
+        clients={int(client): Content(**parts) for client, parts in clients.items()},
+        totals=tree["totals"],
+    )
+
+
+def newest_round(folder: Path) -> int:
+    """Round of the newest checkpoint, 0 if there is none."""
+    names = sorted(path.name for path in folder.glob("round-*"))
+    return int(names[-1].partition("-")[2]) if names else 0

@@ -1,0 +1,306 @@
+"""The configuration of a simulation, as typed blocks.
+
+Blocks that name a component (``model: {name: lenet-bn, …}``) are *slots*: which class validates
+them is only known once the name is read, so :func:`specialise` makes the matching pydantic class
+for one particular file. Reading files and formatting errors is ``config_load``'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import Field, SerializeAsAny, create_model
+from pydantic.fields import FieldInfo
+
+from fedzda.base import StrictConfig
+from fedzda.platform import plugins
+
+
+class Slot:
+    """Marks a field that holds the configuration of a component of one ``kind``."""
+
+    def __init__(self, kind: str, *, target: bool = True) -> None:
+        self.kind = kind
+        self.target = target
+
+
+class TargetConfig(StrictConfig):
+    """A component of the user's own: ``{target: package.module:Name, args: {…}}``."""
+
+    target: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    """``package.module:Name``, looked up beside the YAML file first."""
+    args: dict[str, Any] = {}
+    """Keyword arguments of the component, passed as they are."""
+
+
+class PartitionerConfig(StrictConfig):
+    """What every partitioner shares (nothing yet but its place in the file)."""
+
+    name: str
+
+
+class DataConfig(StrictConfig):
+    """What every data set shares; each source adds its own keys."""
+
+    name: str
+    clients: int | None = Field(default=None, ge=1)
+    """Number of clients; left out where the partitioner finds it (natural ids)."""
+    partition: Annotated[SerializeAsAny[PartitionerConfig], Slot("partitioners")] = Field(
+        default={"name": "iid"}  # type: ignore[assignment]
+    )
+    """How samples are dealt to clients."""
+    test_fraction: float = Field(default=0.2, ge=0.0, lt=1.0)
+    """Share of each client's samples kept for its own test; 0.0 is allowed."""
+    validation_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of each client's samples kept for selection."""
+    seed: int | None = Field(default=None, ge=0)
+    """Seed of the partition and the splits; left out: the seed of the run."""
+    max_samples: int | None = Field(default=None, ge=1)
+    """Keep a random subset of the training pool of this size before it is dealt out."""
+    missing_classes: Literal["fail", "allow"] = "fail"
+    """A class that no client can train on: refuse, or go on without it."""
+
+
+class SGDConfig(StrictConfig):
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: float = Field(default=0.05, gt=0)
+    """Step size."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Momentum; the buffer starts at zero in every round."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 coefficient."""
+    nesterov: bool = False
+    """Nesterov momentum (needs ``momentum`` above 0)."""
+
+
+class AdamConfig(StrictConfig):
+    """Adam; its moments start at zero in every round."""
+
+    name: Literal["adam"] = "adam"
+    lr: float = Field(default=1e-3, gt=0)
+    """Step size."""
+    betas: list[float] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    """Decay of the first and second moment."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay (AdamW)."""
+
+
+class LocalConfig(StrictConfig):
+    """Training on a client."""
+
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the client's data per round; ignored where ``steps`` is set."""
+    steps: int | None = Field(default=None, ge=1)
+    """Gradient steps per round, instead of epochs."""
+    batch_size: int = Field(default=16, ge=1)
+    """Samples per gradient step; the last, smaller batch of an epoch is used too."""
+    optimizer: Annotated[SGDConfig | AdamConfig, Field(discriminator="name")] = SGDConfig()
+    """The optimiser."""
+    lr_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor on the step size per round: ``lr * lr_decay ** (round - 1)``."""
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Largest gradient norm; larger gradients are scaled down."""
+
+
+class StrategyConfig(StrictConfig):
+    """What every strategy shares."""
+
+    name: str
+    clients_per_round: int | None = Field(default=None, ge=1)
+    """Cohort size, drawn uniformly without replacement; left out: all clients."""
+    batchnorm: Literal["naive", "pooled"] = "pooled"
+    """Aggregation of BatchNorm variances: the mean of the clients' variances, or the variance of
+    the pooled data, ``E[v + m²] - E[m]²``."""
+
+
+class UniformDevices(StrictConfig):
+    """All clients run the full model on equal devices."""
+
+    name: Literal["uniform"] = "uniform"
+
+
+class EngineConfig(StrictConfig):
+    """What every engine shares."""
+
+    name: str
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where clients train; ``auto``: the GPU if torch sees one."""
+    client_timeout: float | None = Field(default=None, gt=0)
+    """Seconds after which a client counts as failed; left out: no limit."""
+
+
+class InlineConfig(EngineConfig):
+    """One process: easy to debug, no start-up cost."""
+
+    name: Literal["inline"] = "inline"
+
+
+class RayConfig(EngineConfig):
+    """Ray actors: many processes on one machine or a cluster."""
+
+    name: Literal["ray"] = "ray"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Number of worker processes; ``auto``: one per core, or what fits the GPUs."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    """Share of a GPU per worker; ``auto``: 0 without GPUs, else all GPUs divided by the workers."""
+    address: str | None = None
+    """Address of a running Ray cluster (``auto``, ``host:port``, ``ray://…``); left out: a local
+    one is started and stopped with the run."""
+    object_store_mb: int = Field(default=256, ge=80)
+    """Cap on Ray's shared-memory store of a local cluster."""
+
+
+class FlowerConfig(EngineConfig):
+    """Flower's stock simulation engine, for comparison. Not bitwise reproducible."""
+
+    name: Literal["flower"] = "flower"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Number of Flower actors."""
+
+
+class EvaluateConfig(StrictConfig):
+    """When and where the global model is evaluated on the clients' own data."""
+
+    every: int = Field(default=1, ge=0)
+    """Every so many rounds and at the end; 0: never."""
+    clients: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
+    """How many clients (drawn per round), or all of them."""
+    batch_size: int = Field(default=256, ge=1)
+    """Samples per evaluation batch."""
+    train_split: bool = False
+    """Evaluate on the clients' training data as well."""
+
+
+class CheckpointConfig(StrictConfig):
+    """What ``fedzda resume`` starts from."""
+
+    every: int = Field(default=1, ge=1)
+    """Every so many rounds (and at the end)."""
+    keep: int = Field(default=2, ge=1)
+    """How many checkpoints stay on disk."""
+
+
+class SimulationConfig(StrictConfig):
+    """A federated simulation."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Name of the run: letters, digits, dot, dash, underscore."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of everything random."""
+    rounds: int = Field(default=10, ge=1)
+    """Number of federated rounds."""
+    data: Annotated[SerializeAsAny[DataConfig], Slot("datasets")]
+    """Data set, partition and splits."""
+    model: Annotated[SerializeAsAny[StrictConfig], Slot("models")]
+    """The model that all clients train."""
+    task: Annotated[SerializeAsAny[StrictConfig], Slot("tasks")] = Field(
+        default={"name": "classification"}  # type: ignore[assignment]
+    )
+    """Loss and metrics."""
+    local: LocalConfig = LocalConfig()
+    """Training on a client."""
+    strategy: Annotated[SerializeAsAny[StrategyConfig], Slot("strategies")]
+    """What the server does with a round."""
+    devices: UniformDevices = UniformDevices()
+    """The simulated devices."""
+    engine: Annotated[SerializeAsAny[EngineConfig], Slot("engines", target=False)] = Field(
+        default={"name": "ray"}  # type: ignore[assignment]
+    )
+    """What runs the clients."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """Evaluation on the clients."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """Checkpoints."""
+    on_client_error: Literal["fail", "skip", "retry"] = "fail"
+    """A client raised, timed out or sent a NaN: stop the run, go on without it, or run it once
+    more and then go on without it."""
+    min_success: float = Field(default=0.5, ge=0, le=1)
+    """Smallest share of the cohort that must succeed in a round, else the run stops."""
+    output: str = "runs"
+    """Folder that run folders are made in."""
+    trackers: list[str] = []
+    """Further sinks of the records (none ships yet)."""
+
+
+def slots(model: type[StrictConfig]) -> dict[str, Slot]:
+    """The component fields of a block."""
+    found = {}
+    for name, field in model.model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Slot):
+                found[name] = mark
+    return found
+
+
+def chosen_class(slot: Slot, raw: Any) -> type[StrictConfig]:
+    """The class that validates ``raw`` in a slot. Raises UserError for an unknown name."""
+    if slot.target and isinstance(raw, Mapping) and "target" in raw:
+        return target_class(slot.kind, str(raw["target"]))
+    found: type[StrictConfig] = plugins.config_class(slot.kind, raw["name"])
+    return found
+
+
+def target_class(kind: str, target: str) -> type[StrictConfig]:
+    """The class that validates ``{target: …}``: the fields a block of this kind needs, and args."""
+    bases: dict[str, type[StrictConfig]] = {"datasets": DataConfig, "strategies": StrategyConfig}
+    if kind not in bases:
+        return TargetConfig
+    shared: Any = bases[kind]
+    return create_model(
+        f"{shared.__name__}Target",
+        __base__=(TargetConfig, shared),
+        name=(str, target.rpartition(":")[2]),
+    )
+
+
+def specialise(model: type[StrictConfig], raw: Any) -> type[StrictConfig]:
+    """``model`` with every slot replaced by the class that ``raw`` names, recursively.
+
+    Slots whose content is unusable (no name, not a mapping) keep their general class, specialised
+    inside; the caller reports them.
+    """
+    changed: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        value = raw.get(name, field.default) if isinstance(raw, Mapping) else None
+        slot = slots(model).get(name)
+        if slot is not None:
+            if not isinstance(value, Mapping):
+                continue
+            named = bool({"name", "target"} & set(value))
+            inner = specialise(chosen_class(slot, value) if named else _general(field), value)
+            changed[name] = (Annotated[SerializeAsAny[inner], slot], _same_default(field, inner))
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, StrictConfig):
+            inner = specialise(field.annotation, value if isinstance(value, Mapping) else {})
+            if inner is not field.annotation:
+                changed[name] = (inner, _same_default(field, inner))
+    if not changed:
+        return model
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **changed)
+
+
+def _general(field: FieldInfo) -> type[StrictConfig]:
+    """The class that a slot states, without ``None`` and the like."""
+    found = [field.annotation, *get_args(field.annotation)]
+    return next(c for c in found if isinstance(c, type) and issubclass(c, StrictConfig))
+
+
+def _same_default(field: FieldInfo, inner: type[StrictConfig]) -> Any:
+    description = {"description": field.description}
+    if field.is_required():
+        return Field(**description)
+    return Field(default=field.default, **description)
+
+
+def plain(config: StrictConfig) -> dict[str, Any]:
+    """A configuration as plain data, every default filled in: the same file again."""
+    return config.model_dump(mode="json")
+
+
+def is_union(annotation: Any) -> bool:
+    """Whether an annotation is a union of blocks told apart by ``name``."""
+    return get_origin(annotation) is not None and any(
+        isinstance(arg, type) and issubclass(arg, StrictConfig) for arg in get_args(annotation)
+    )

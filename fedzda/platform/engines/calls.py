@@ -1,0 +1,101 @@
+"""What the driver and the workers say to each other. Plain data that pickles; no Flower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.records import Content
+
+
+@dataclass
+class Call:
+    """One client is asked to train or to evaluate.
+
+    Attributes:
+        client: Client number, ``0 .. num_clients - 1``.
+        phase: Flower's message type: ``train``, ``evaluate``, ``query`` or ``train.action``.
+        round: Round number, from 1.
+        content: The request. Arrays may be shared between calls: never change them in place.
+        state: What the client keeps between rounds.
+    """
+
+    client: int
+    phase: str
+    round: int
+    content: Content
+    state: Content
+
+
+@dataclass
+class Reply:
+    """What a client answers.
+
+    Attributes:
+        content: Arrays and metrics for the strategy.
+        details: Further per-client metrics for the client table; lists become ``name/<index>``.
+        split: Which part of the client's data the metrics are about.
+        state: The client's new state.
+        seconds: Time the client took.
+        error: Traceback if it failed; the rest is then empty.
+        retried: Whether this is the answer to a second try.
+    """
+
+    client: int
+    content: Content = field(default_factory=Content)
+    details: dict[str, Any] = field(default_factory=dict)
+    split: str = "train"
+    state: Content = field(default_factory=Content)
+    seconds: float = 0.0
+    error: str | None = None
+    retried: bool = False
+
+
+@dataclass
+class Chunk:
+    """Consecutive calls of a cohort that one worker carries out in order.
+
+    Chunks are cut by position in the cohort, never by the number of workers, so that sums over
+    a chunk do not depend on how many workers there are.
+
+    Attributes:
+        reduce: ``""``: every reply carries its arrays; ``"naive"`` or ``"pooled"``: the worker
+            sums them up (the word says how BatchNorm variances are averaged).
+    """
+
+    index: int
+    calls: list[Call]
+    reduce: str = ""
+    retry: bool = False
+
+
+@dataclass
+class ChunkResult:
+    """The replies of a chunk in the order of its calls, and their weighted sum if asked for."""
+
+    index: int
+    replies: list[Reply]
+    total: WeightedSum | None = None
+
+
+class Handler(Protocol):
+    """What a worker runs: fedzda's client runtime, or an adapter around a Flower ClientApp."""
+
+    def handle(self, call: Call) -> Reply:
+        """Carry out one call. May raise: the worker turns that into ``Reply.error``."""
+        ...
+
+    def handle_many(self, calls: list[Call]) -> list[Reply] | None:
+        """Carry out calls that can share work (evaluating one model); None: one by one, please."""
+        ...
+
+
+@dataclass(frozen=True)
+class HandlerSpec:
+    """How a worker process builds its handler: ``target(**arguments)``."""
+
+    target: str
+    arguments: Mapping[str, Any]
+    plugin_folders: tuple[str, ...] = ()

@@ -1,0 +1,271 @@
+"""Flower's Grid on one of our engines: any Flower strategy talks to simulated clients through it.
+
+Differences from Flower's own in-memory grid: node ids are fixed (client + 2), replies come in the
+order in which messages were sent, the traceback of a failed client is kept, every reply is handed
+to an observer before the strategy sees it, and a strategy may ask for the mean of the models
+instead of the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flwr.app import ArrayRecord, Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedzda.base import RunError
+from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.engines.base import Engine
+from fedzda.platform.engines.calls import Call, Chunk, ChunkResult, Reply
+from fedzda.platform.records import Content, array_record, arrays_of, to_content, to_record
+
+FIRST_NODE = 2
+"""Node id of client 0 (0 and 1 have a meaning in Flower)."""
+MEAN = "fedzda.mean"
+"""Record of the first reply that holds the cohort's mean where a strategy asked for it."""
+REDUCE = "fedzda.reduce"
+"""Config key of a train request: ``naive`` or ``pooled`` asks for the mean, see :class:`Chunk`."""
+_CHUNKS_PER_ROUND = 16
+_MAX_CHUNK = 64
+
+
+@dataclass
+class ErrorPolicy:
+    """What to do about clients that fail."""
+
+    on_error: Literal["fail", "skip", "retry"] = "fail"
+    min_success: float = 0.5
+
+
+@dataclass
+class Failures:
+    """Counted since they were last taken."""
+
+    retried: int = 0
+    lost: int = 0
+    first_traceback: str = ""
+
+    def take(self) -> tuple[int, int]:
+        """Clients run a second time and clients given up, since the last call."""
+        counts = self.retried, self.lost
+        self.retried = self.lost = 0
+        return counts
+
+
+@dataclass
+class Exchange:
+    """One ``send_and_receive``, as the observer sees it."""
+
+    phase: str
+    round: int
+    calls: list[Call]
+    replies: list[Reply]
+    bytes_down: list[int] = field(default_factory=list)
+    bytes_up: list[int] = field(default_factory=list)
+
+
+class EngineGrid(Grid):
+    """A Grid over ``num_clients`` simulated clients.
+
+    Args:
+        engine: A started engine.
+        num_clients: Registered clients; node ids are ``2 .. num_clients + 1``.
+        states: What clients keep between rounds, by client; missing means empty. Changed in place.
+        observe: Called with every :class:`Exchange`.
+        policy: See :class:`ErrorPolicy`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        num_clients: int,
+        states: dict[int, Content],
+        observe: Callable[[Exchange], None],
+        policy: ErrorPolicy | None = None,
+    ) -> None:
+        adopt_task_identity()
+        self.engine = engine
+        self.num_clients = num_clients
+        self.states = states
+        self.observe = observe
+        self.policy = policy or ErrorPolicy()
+        self.failures = Failures()
+        self.round = 0
+        self._run = Run.create_empty(1)
+        self._sent = 0
+        self._waiting: dict[str, Message] = {}
+
+    @property
+    def run(self) -> Run:
+        """Flower's run information."""
+        return self._run
+
+    def set_run(self, run: Run) -> None:
+        """Flower's setter."""
+        self._run = run
+
+    def get_node_ids(self) -> range:
+        """All nodes, in a fixed order."""
+        return range(FIRST_NODE, FIRST_NODE + self.num_clients)
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """See Flower's Grid."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Run the messages now; the replies wait for :meth:`pull_messages`."""
+        asked = list(messages)
+        replies = self.send_and_receive(asked)
+        ids = [message.metadata.message_id for message in asked]
+        self._waiting.update({reply.metadata.reply_to_message_id: reply for reply in replies})
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Replies to earlier messages, each once."""
+        return [self._waiting.pop(i) for i in message_ids if i in self._waiting]
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Carry out the messages on the engine. Replies come in the order of the messages.
+
+        Raises:
+            RunError: a client failed and the policy says so, or too few succeeded.
+        """
+        asked = list(messages)
+        if not asked:
+            return []
+        for message in asked:
+            self._sent += 1
+            message.metadata.__dict__["_message_id"] = f"{self._sent:012d}"
+        calls = self._calls(asked)
+        results = self._carry_out(calls)
+        replies = [reply for result in results for reply in result.replies]
+        self._apply_policy(calls, replies)
+        for reply in replies:
+            if reply.error is None and (reply.content or reply.state):
+                self._keep_state(reply)
+        self.observe(_exchange(calls, replies, results))
+        mean = _mean(results)
+        return _messages(asked, replies, mean)
+
+    def _calls(self, messages: list[Message]) -> list[Call]:
+        arrays: dict[int, dict[str, Any]] = {}
+        calls = []
+        for message in messages:
+            content = _shared_content(message.content, arrays)
+            config = content.config()
+            self.round = int(config.get("server-round", self.round))
+            client = message.metadata.dst_node_id - FIRST_NODE
+            state = self.states.get(client, Content())
+            calls.append(Call(client, message.metadata.message_type, self.round, content, state))
+        return calls
+
+    def _carry_out(self, calls: list[Call]) -> list[ChunkResult]:
+        size = chunk_size(len(calls))
+        chunks = []
+        for start in range(0, len(calls), size):
+            part = calls[start : start + size]
+            reduce = str(part[0].content.config().get(REDUCE, ""))
+            chunks.append(Chunk(len(chunks), part, reduce, retry=self.policy.on_error == "retry"))
+        results = list(self.engine.run(chunks))
+        return sorted(results, key=lambda result: result.index)
+
+    def _apply_policy(self, calls: list[Call], replies: list[Reply]) -> None:
+        self.failures.retried += sum(reply.retried for reply in replies)
+        failed = [reply for reply in replies if reply.error]
+        if not failed:
+            return
+        self.failures.lost += len(failed)
+        self.failures.first_traceback = self.failures.first_traceback or failed[0].error or ""
+        share = 1 - len(failed) / len(replies)
+        story = f"client {failed[0].client} failed in round {calls[0].round} ({calls[0].phase}):\n{failed[0].error}"
+        if self.policy.on_error == "fail":
+            raise RunError(
+                f"{story}\nSet on_client_error to 'skip' or 'retry' to go on without such clients."
+            )
+        if share < self.policy.min_success:
+            raise RunError(
+                f"only {share:.0%} of {len(replies)} clients succeeded, "
+                f"min_success is {self.policy.min_success:.0%}. First failure: {story}"
+            )
+
+    def _keep_state(self, reply: Reply) -> None:
+        state = reply.state
+        if state.arrays or state.metrics or state.configs:
+            self.states[reply.client] = state
+
+
+def adopt_task_identity() -> None:
+    """Flower refuses to build messages outside a task; every process needs this once."""
+    TaskIdentity.run_id = TaskIdentity.task_id = TaskIdentity.node_id = 1
+
+
+def chunk_size(cohort: int) -> int:
+    """Clients per chunk: a function of the cohort only, so that sums never depend on workers."""
+    return max(1, min(_MAX_CHUNK, -(-cohort // _CHUNKS_PER_ROUND)))
+
+
+def _shared_content(record: RecordDict, cache: dict[int, dict[str, Any]]) -> Content:
+    """Plain content whose arrays are decoded once per Flower record, however many clients get it."""
+    content = to_content(
+        RecordDict({k: v for k, v in record.items() if not isinstance(v, ArrayRecord)})
+    )
+    for name, value in record.array_records.items():
+        if id(value) not in cache:
+            cache[id(value)] = arrays_of(value)
+        content.arrays[name] = cache[id(value)]
+    return content
+
+
+def _mean(results: list[ChunkResult]) -> WeightedSum | None:
+    """The chunks' sums in chunk order."""
+    total: WeightedSum | None = None
+    for result in results:
+        if result.total is not None:
+            if total is None:
+                total = result.total
+            else:
+                total.merge(result.total)
+    return total if total is not None and total.weight > 0 else None
+
+
+def _messages(
+    asked: list[Message], replies: list[Reply], total: WeightedSum | None
+) -> list[Message]:
+    messages = []
+    for request, reply in zip(asked, replies, strict=True):
+        if reply.error is not None:
+            error = Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reply.error)
+            messages.append(Message(error, reply_to=request))
+            continue
+        record = to_record(reply.content)
+        if total is not None:
+            record[MEAN] = array_record(total.mean())
+            total = None
+        messages.append(Message(record, reply_to=request))
+    return messages
+
+
+def _exchange(calls: list[Call], replies: list[Reply], results: list[ChunkResult]) -> Exchange:
+    down = [call.content.num_bytes() for call in calls]
+    reduced = {id(r) for result in results if result.total is not None for r in result.replies}
+    up = []
+    for call, reply in zip(calls, replies, strict=True):
+        # a summed-up model still crossed the network in the world that is simulated
+        model = next(iter(call.content.arrays.values()), {}) if id(reply) in reduced else {}
+        size = sum(int(value.nbytes) for value in model.values())
+        up.append(0 if reply.error else size + reply.content.num_bytes())
+    return Exchange(calls[0].phase, calls[0].round, calls, replies, down, up)

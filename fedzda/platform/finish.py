@@ -1,0 +1,129 @@
+"""The end of a run: global test, summary, artifacts, report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from flwr.app import ArrayRecord
+
+from fedzda.platform.data.federation import Federation
+from fedzda.platform.fairness import summarise
+from fedzda.platform.files import replacing, write_json
+from fedzda.platform.records import arrays_of
+from fedzda.platform.recorder import read_clients
+from fedzda.platform.rounds import RoundLoop
+from fedzda.platform.runs import RunFolder
+
+if TYPE_CHECKING:
+    from fedzda.platform.simulation import Simulation
+
+_LAST = 10
+_MAX_TABLE_CLIENTS = 10_000
+
+
+def write_data_artifacts(folder: RunFolder, federation: Federation) -> None:
+    """Label counts per client and class names, for the report.
+
+    Beyond 10,000 clients only the first 10,000 are written, so that a run folder stays small.
+    """
+    write_json(folder.artifacts / "classes.json", federation.class_names)
+    rows = []
+    for split in ("train", "validation", "test"):
+        counts = federation.label_counts(split)[:_MAX_TABLE_CLIENTS]
+        client, label = np.nonzero(counts)
+        size = len(client)
+        rows.append(
+            pa.table(
+                {
+                    "client": pa.array(client, pa.int64()),
+                    "split": pa.array([split] * size, pa.string()),
+                    "label": pa.array(label, pa.int64()),
+                    "count": pa.array(counts[client, label], pa.int64()),
+                }
+            )
+        )
+    with replacing(folder.artifacts / "label_counts.parquet") as temporary:
+        pq.write_table(pa.concat_tables(rows), temporary)
+
+
+def global_test(handler: Any, arrays: dict[str, np.ndarray]) -> dict[str, float]:
+    """A job for a worker: metrics of the model on the global test set."""
+    found: dict[str, float] = handler.global_test(arrays)
+    return found
+
+
+def finish(
+    simulation: Simulation,
+    loop: RoundLoop,
+    folder: RunFolder,
+    arrays: ArrayRecord,
+    startup_sec: float,
+) -> dict[str, Any]:
+    """Write summary.json and report.html; returns the summary."""
+    from fedzda.platform.report.build import build_report
+
+    config = simulation.config
+    with_test = len(next(iter(simulation.federation.test.values()), [])) > 0
+    final = arrays_of(arrays)
+    tested = loop.grid.engine.map(global_test, [final])[0] if with_test else {}
+    if hasattr(loop.strategy, "save_artifacts"):
+        loop.strategy.save_artifacts(folder.artifacts, config.rounds)
+    metrics = final_metrics(loop, folder)
+    groups = {name: _short(figures) for name, figures in metrics.items()}
+    seconds = {"startup": startup_sec, **loop.totals.seconds}
+    summary = {
+        "state": "finished",
+        "name": config.name,
+        "seed": config.seed,
+        "rounds": config.rounds,
+        "metrics": metrics,
+        "global_test": tested,
+        "by_device": {config.devices.name: groups},
+        "by_variant": {"full": groups},
+        "seconds": {**seconds, "total": sum(seconds.values())},
+        "bytes": {"down": loop.totals.down, "up": loop.totals.up},
+        "failures": {"retried": loop.totals.retried, "lost": loop.totals.lost},
+    }
+    write_json(folder.path / "summary.json", summary)
+    build_report(folder.path)
+    return summary
+
+
+def final_metrics(loop: RoundLoop, folder: RunFolder) -> dict[str, Any]:
+    """Fairness figures of the last evaluated round, with intervals, read back from the table."""
+    table = read_clients(folder.clients)
+    table = table[(table.phase == "evaluate") & (table.split == "test")]
+    if table.empty:
+        return {}
+    last = table[table["round"] == table["round"].max()]
+    means = round_means(folder)
+    metrics = {}
+    for metric, rows in last[~last.metric.str.contains("/")].groupby("metric"):
+        figures = summarise(
+            rows.value.to_numpy(),
+            rows.num_examples.to_numpy(),
+            loop.config.seed,
+            higher_is_better=loop.higher_is_better.get(str(metric), True),
+        )
+        recent = means.get(str(metric), [])[-_LAST:]
+        figures["last10_mean"] = float(np.mean(recent)) if recent else None
+        metrics[str(metric)] = figures
+    return metrics
+
+
+def round_means(folder: RunFolder) -> dict[str, list[float]]:
+    """Mean over clients per evaluated round, by metric, from rounds.jsonl."""
+    means: dict[str, list[float]] = {}
+    for line in folder.rounds.read_text(encoding="utf-8").splitlines():
+        for metric, figures in json.loads(line)["metrics"].items():
+            if figures["mean"] is not None:
+                means.setdefault(metric, []).append(figures["mean"])
+    return means
+
+
+def _short(figures: dict[str, Any]) -> dict[str, Any]:
+    return {key: figures[key] for key in ("n", "mean", "worst10")}

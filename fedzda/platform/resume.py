@@ -1,0 +1,50 @@
+"""Reopen a run folder to go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from fedzda.base import UserError
+from fedzda.platform import checkpoint as checkpoints
+from fedzda.platform import plugins
+from fedzda.platform.config import SimulationConfig, plain
+from fedzda.platform.config_load import from_dict
+from fedzda.platform.files import write_text
+from fedzda.platform.runs import Run, RunFolder
+
+
+def reopen(
+    run: Run, rounds: int | None
+) -> tuple[SimulationConfig, RunFolder, Path, checkpoints.Checkpoint | None]:
+    """Configuration, folder, source folder and newest checkpoint of a run that can go on.
+
+    Raises:
+        UserError: it is finished already, ``rounds`` is not larger, or it is still running.
+    """
+    source = Path(run.meta["source_folder"])
+    if not source.is_dir():
+        source = run.path
+    plugins.add_plugin_folder(source)
+    config = run.config
+    latest = checkpoints.load_latest(run.path / "checkpoints")
+    done = latest.round if latest else 0
+    if rounds is not None:
+        config = _with_rounds(config, rounds, done)
+    if done >= config.rounds:
+        raise UserError(
+            f"run '{run.path}' has done all {config.rounds} rounds. "
+            f"To go on, give a larger number: fedzda resume {run.path} rounds={2 * config.rounds}"
+        )
+    folder = RunFolder(run.path)
+    if rounds is not None:
+        write_text(run.path / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
+    (run.path / "summary.json").unlink(missing_ok=True)
+    return config, folder, source, latest
+
+
+def _with_rounds(config: SimulationConfig, rounds: int, done: int) -> SimulationConfig:
+    if rounds <= done:
+        raise UserError(f"rounds must be larger than the {done} rounds done, found {rounds}.")
+    return from_dict({**plain(config), "rounds": rounds})

@@ -1,0 +1,208 @@
+"""The round loop: the four methods of a Flower strategy, with records, checkpoints and resume."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord
+from flwr.serverapp.strategy import Strategy
+
+from fedzda.base import RunError, stream
+from fedzda.platform import checkpoint as checkpoints
+from fedzda.platform.config import SimulationConfig
+from fedzda.platform.engines.grid import EngineGrid
+from fedzda.platform.fairness import describe
+from fedzda.platform.files import json_line
+from fedzda.platform.records import arrays_of, restore_dtypes
+from fedzda.platform.recorder import Recorder
+from fedzda.platform.runs import RunFolder
+from fedzda.platform.state_codec import state_of
+
+_PARTS = ("schedule", "transfer", "train", "aggregate", "evaluate")
+
+
+@dataclass
+class Totals:
+    """Sums over all rounds so far; part of the checkpoint."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
+    down: int = 0
+    up: int = 0
+    retried: int = 0
+    lost: int = 0
+
+
+class Stopwatch:
+    """Seconds per part of a round."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(_PARTS, 0.0)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time of a block to a part."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+
+class RoundLoop:
+    """Plays rounds of one run.
+
+    Args:
+        config: The run's configuration.
+        strategy: Any Flower strategy, already bound.
+        grid: The grid that carries its messages.
+        recorder: Observes the grid.
+        folder: The run folder.
+        callbacks: Objects with optional ``start``, ``round`` and ``finish`` methods.
+        higher_is_better: By metric; decides which end of the clients is the worst.
+    """
+
+    def __init__(
+        self,
+        config: SimulationConfig,
+        strategy: Strategy,
+        grid: EngineGrid,
+        recorder: Recorder,
+        folder: RunFolder,
+        callbacks: Sequence[Any] = (),
+        higher_is_better: dict[str, bool] | None = None,
+    ) -> None:
+        self.config = config
+        self.strategy = strategy
+        self.grid = grid
+        self.recorder = recorder
+        self.folder = folder
+        self.callbacks = callbacks
+        self.higher_is_better = higher_is_better or {}
+        self.totals = Totals()
+        self.last_figures: dict[str, Any] = {}
+
+    def play(self, arrays: ArrayRecord, first: int) -> ArrayRecord:
+        """Rounds ``first .. config.rounds``; returns the final model."""
+        like = arrays_of(arrays)
+        started = time.perf_counter()
+        for round_ in range(first, self.config.rounds + 1):
+            arrays, row = self._round(round_, arrays, like)
+            self._book(row)
+            if round_ % self.config.checkpoint.every == 0 or round_ == self.config.rounds:
+                self._checkpoint(round_, arrays)
+            spent = (time.perf_counter() - started) / (round_ - first + 1)
+            row["eta_sec"] = spent * (self.config.rounds - round_)
+            self.folder.status("running", round_, self.config.rounds, row["eta_sec"])
+            for callback in self.callbacks:
+                if hasattr(callback, "round"):
+                    callback.round(row, self.config.rounds)
+        return arrays
+
+    def _round(
+        self, round_: int, arrays: ArrayRecord, like: dict[str, np.ndarray]
+    ) -> tuple[ArrayRecord, dict[str, Any]]:
+        watch = Stopwatch()
+        start = time.perf_counter()
+        self.grid.round = round_
+        with seeded_globals(self.config.seed, round_):
+            arrays, server = self._train(round_, arrays, like, watch)
+            if self._evaluates(round_):
+                with watch.part("evaluate"):
+                    self._evaluate(round_, arrays)
+        watch.seconds["transfer"] = self.grid.engine.take_transfer_sec()
+        row = {
+            "round": round_,
+            "seconds": {**watch.seconds, "total": time.perf_counter() - start},
+            "bytes": dict(self.recorder.bytes),
+            "clients": {
+                "sampled": self.recorder.sampled,
+                "done": self.recorder.done,
+                "failed": self.recorder.failed,
+            },
+            "metrics": self._figures(),
+            "server": server,
+        }
+        self.recorder.flush(round_)
+        return arrays, row
+
+    def _train(
+        self, round_: int, arrays: ArrayRecord, like: dict[str, np.ndarray], watch: Stopwatch
+    ) -> tuple[ArrayRecord, dict[str, float]]:
+        with watch.part("schedule"):
+            asked = list(self.strategy.configure_train(round_, arrays, ConfigRecord(), self.grid))
+        if not asked:
+            raise RunError(f"the strategy asked no client to train in round {round_}.")
+        with watch.part("train"):
+            replies = self.grid.send_and_receive(asked)
+        with watch.part("aggregate"):
+            new, metrics = self.strategy.aggregate_train(round_, replies)
+            arrays = arrays if new is None else restore_dtypes(new, like)
+        scalars = {k: float(v) for k, v in (metrics or {}).items() if isinstance(v, int | float)}
+        return arrays, scalars
+
+    def _evaluates(self, round_: int) -> bool:
+        every = self.config.evaluate.every
+        return every > 0 and (round_ % every == 0 or round_ == self.config.rounds)
+
+    def _evaluate(self, round_: int, arrays: ArrayRecord) -> None:
+        splits = ["test", "train"] if self.config.evaluate.train_split else ["test"]
+        for split in splits:
+            config = ConfigRecord({"split": split})
+            asked = self.strategy.configure_evaluate(round_, arrays, config, self.grid)
+            replies = self.grid.send_and_receive(asked)
+            if replies:
+                self.strategy.aggregate_evaluate(round_, replies)
+
+    def _figures(self) -> dict[str, Any]:
+        """Fairness figures of the test split, per metric."""
+        figures = {}
+        for (split, metric), (values, weights) in self.recorder.evaluated.items():
+            if split == "test":
+                better = self.higher_is_better.get(metric, True)
+                figures[metric] = describe(values, weights, higher_is_better=better)
+        return figures
+
+    def _book(self, row: dict[str, Any]) -> None:
+        """Add a round to the totals and to rounds.jsonl."""
+        for part in _PARTS:
+            self.totals.seconds[part] += row["seconds"][part]
+        self.totals.down += row["bytes"]["down"]
+        self.totals.up += row["bytes"]["up"]
+        retried, lost = self.grid.failures.take()
+        self.totals.retried += retried
+        self.totals.lost += lost
+        with self.folder.rounds.open("a", encoding="utf-8") as file:
+            file.write(json_line(row))
+
+    def _checkpoint(self, round_: int, arrays: ArrayRecord) -> None:
+        checkpoints.save(
+            self.folder.checkpoints,
+            checkpoints.Checkpoint(
+                round=round_,
+                arrays=arrays_of(arrays),
+                strategy=state_of(self.strategy),
+                clients=self.grid.states,
+                totals=vars(self.totals),
+            ),
+            self.config.checkpoint.keep,
+        )
+
+
+@contextmanager
+def seeded_globals(seed: int, round_: int) -> Iterator[None]:
+    """Seed ``random`` and ``numpy.random``, which Flower samples and draws noise from; then restore."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    low = int(stream(seed, "server", round_).generate_state(1)[0])
+    random.seed(low)
+    np.random.seed(low)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002

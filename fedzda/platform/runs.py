@@ -1,0 +1,208 @@
+"""Run folders: making one, and reading one back.
+
+>>> run = fedzda.load("runs/…")                        # doctest: +SKIP
+>>> run.clients[run.clients.metric == "accuracy"]      # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from fedzda.base import UserError
+from fedzda.platform.config import SimulationConfig, plain
+from fedzda.platform.files import read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+_PACKAGES = ("fedzda", "torch", "flwr", "ray", "numpy", "pandas", "pyarrow", "pydantic")
+
+
+def config_hash(config: SimulationConfig) -> str:
+    """Eight hex digits of everything in a configuration but its output folder."""
+    content = {key: value for key, value in plain(config).items() if key != "output"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+class RunFolder:
+    """The folder of one run. Never reused, never overwritten."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clients = path / "clients"
+        self.checkpoints = path / "checkpoints"
+        self.artifacts = path / "artifacts"
+        self.rounds = path / "rounds.jsonl"
+
+    @classmethod
+    def create(cls, config: SimulationConfig, folder: Path, overrides: list[str]) -> RunFolder:
+        """A new folder under ``config.output`` (relative to the working directory).
+
+        Args:
+            folder: Folder of the YAML file, remembered so that ``resume`` finds plug-ins and data.
+            overrides: What was typed after the file's name.
+        """
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}_{config.name}_s{config.seed}_{config_hash(config)}"
+        root = Path(os.path.expandvars(config.output)).expanduser()
+        root.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            path = root / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            break
+        run = cls(path)
+        for part in (run.clients, run.checkpoints, run.artifacts):
+            part.mkdir()
+        write_text(path / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
+        write_text(path / "overrides.txt", "".join(f"{item}\n" for item in overrides))
+        write_json(path / "meta.json", provenance(folder))
+        return run
+
+    def status(self, state: str, round_: int, rounds: int, eta_sec: float | None = None) -> None:
+        """Replace status.json; its time stamp is the run's heartbeat."""
+        value = {"state": state, "round": round_, "rounds": rounds, "eta": eta_sec}
+        write_json(self.path / "status.json", {**value, "time": time.time(), "pid": os.getpid()})
+
+    def finish_meta(self, exit_reason: str) -> None:
+        """Note when and why the run ended."""
+        meta = read_json(self.path / "meta.json")
+        meta["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        meta["exit_reason"] = exit_reason
+        write_json(self.path / "meta.json", meta)
+
+    def truncate_rounds(self, round_: int) -> None:
+        """Drop the lines of rounds after ``round_``, and a half-written last line."""
+        if not self.rounds.exists():
+            return
+        kept = []
+        for line in self.rounds.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if row["round"] <= round_:
+                kept.append(line + "\n")
+        write_text(self.rounds, "".join(kept))
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """Versions, machine and times, as ``meta.json`` keeps them."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": None,
+        "exit_reason": None,
+        "source_folder": str(folder.resolve()),
+        "commit": _commit(folder),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "versions": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _commit(folder: Path) -> str | None:
+    """The commit of the user's own repository around the YAML file, with a mark if it has changes."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
+
+
+class Run:
+    """A run folder, read. Tables are read when first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config(self) -> SimulationConfig:
+        """The resolved configuration."""
+        from fedzda.platform import plugins
+        from fedzda.platform.config_load import from_dict
+
+        plugins.add_plugin_folder(Path(self.meta["source_folder"]))
+        raw = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        return from_dict(raw, source=str(self.path / "config.yaml"))
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Versions, machine, times, exit reason."""
+        value: dict[str, Any] = read_json(self.path / "meta.json")
+        return value
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """State, round, remaining seconds."""
+        value: dict[str, Any] = read_json(self.path / "status.json")
+        return value
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """``summary.json``. Raises UserError while the run is not finished."""
+        path = self.path / "summary.json"
+        if not path.exists():
+            raise UserError(
+                f"run '{self.path}' has no summary: its state is '{self.status['state']}'. "
+                f"Finish it with: fedzda resume {self.path}"
+            )
+        value: dict[str, Any] = read_json(path)
+        return value
+
+    @property
+    def rounds(self) -> pd.DataFrame:
+        """One row per round; nested figures as dotted columns."""
+        import pandas as pd
+
+        lines = (self.path / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
+        return pd.json_normalize([json.loads(line) for line in lines])
+
+    @property
+    def clients(self) -> pd.DataFrame:
+        """One row per (round, phase, client, split, stage, metric)."""
+        from fedzda.platform.recorder import read_clients
+
+        table: pd.DataFrame = read_clients(self.path / "clients")
+        return table
+
+    def model(self) -> nn.Module:
+        """The trained global model of the newest checkpoint, in eval mode."""
+        from fedzda.platform import checkpoint
+        from fedzda.platform.simulation import model_from
+
+        latest = checkpoint.load_latest(self.path / "checkpoints")
+        if latest is None:
+            raise UserError(f"run '{self.path}' has no readable checkpoint yet.")
+        return model_from(self.config, Path(self.meta["source_folder"]), latest.arrays)
+
+
+def load(path: str | Path) -> Run:
+    """Read a run folder. Raises UserError if it is none."""
+    folder = Path(path)
+    if not (folder / "config.yaml").is_file() or not (folder / "meta.json").is_file():
+        raise UserError(
+            f"'{folder}' is not a run folder: it has no config.yaml and meta.json. "
+            "Run folders are printed by 'fedzda run' and lie under its output folder."
+        )
+    return Run(folder)

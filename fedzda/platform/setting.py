@@ -1,0 +1,44 @@
+"""What a strategy is told about the simulation before the first round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fedzda.base import ImageSpec, numpy_rng
+from fedzda.platform.config import SimulationConfig
+
+ServerCompute = Callable[[Callable[[Any, Any], Any], Sequence[Any]], list[Any]]
+"""``compute(job, items)``: ``[job(handler, item) for item in items]`` on the engine's workers."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The simulation as a strategy sees it: only what a server would know.
+
+    Attributes:
+        num_clients: Registered clients.
+        image: Shape and classes of the images.
+        buffers: Names of the model's arrays that are not trained (BatchNorm statistics).
+        compute: Heavy work on the engine's workers, see :data:`ServerCompute`.
+    """
+
+    config: SimulationConfig
+    num_clients: int
+    image: ImageSpec
+    buffers: frozenset[str]
+    compute: ServerCompute
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.config.seed
+
+    def evaluated_clients(self, round_: int) -> list[int]:
+        """Clients evaluated in a round, in ascending order."""
+        wanted = self.config.evaluate.clients
+        if wanted == "all" or wanted >= self.num_clients:
+            return list(range(self.num_clients))
+        rng = numpy_rng(self.seed, "evaluated", round_)
+        return sorted(int(i) for i in rng.choice(self.num_clients, wanted, replace=False))

@@ -1,0 +1,282 @@
+"""The Python API: build a simulation, run it, resume it.
+
+>>> from fedzda import Simulation
+>>> simulation = Simulation.build(config)              # doctest: +SKIP
+>>> run = simulation.run()                             # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from flwr.app import ArrayRecord
+from flwr.serverapp.strategy import Strategy
+
+from fedzda.base import ImageSpec, UserError
+from fedzda.platform import checkpoint as checkpoints
+from fedzda.platform import plugins
+from fedzda.platform.config import SimulationConfig, plain
+from fedzda.platform.config_load import load_config
+from fedzda.platform.data.federation import Federation, prepare
+from fedzda.platform.engines.base import Engine
+from fedzda.platform.engines.calls import HandlerSpec
+from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
+from fedzda.platform.finish import finish, write_data_artifacts
+from fedzda.platform.logs import log_to
+from fedzda.platform.records import array_record
+from fedzda.platform.recorder import Recorder
+from fedzda.platform.rounds import RoundLoop, Totals
+from fedzda.platform.runs import Run, RunFolder, load
+from fedzda.platform.setting import Setting
+from fedzda.platform.state_codec import restore
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_RUNTIME = "local"
+
+
+def run(source: str | Path, /, callbacks: Sequence[Any] = (), **changes: Any) -> Run:
+    """Run a YAML file or a shipped simulation from Python or a notebook.
+
+    Args:
+        source: File or shipped name.
+        callbacks: Objects with optional ``start``, ``round``, ``finish`` methods.
+        **changes: Overrides; ``__`` stands for a dot: ``run("quickstart", rounds=5,
+            data__partition__alpha=0.1)``.
+
+    Raises:
+        UserError: the configuration or the data is wrong.
+        RunError: the simulation failed.
+    """
+    import json
+
+    overrides = [f"{key.replace('__', '.')}={json.dumps(value)}" for key, value in changes.items()]
+    loaded = load_config(source, overrides)
+    simulation = Simulation.build(loaded.config, folder=loaded.folder, overrides=overrides)
+    return simulation.run(callbacks)
+
+
+class Simulation:
+    """A checked simulation, ready to run. Made by :meth:`build`."""
+
+    def __init__(
+        self,
+        config: SimulationConfig,
+        federation: Federation,
+        model: nn.Module,
+        folder: Path,
+        overrides: Sequence[str],
+    ) -> None:
+        self.config = config
+        self.federation = federation
+        self.model = model
+        self.folder = folder
+        self.overrides = list(overrides)
+
+    @classmethod
+    def build(
+        cls, config: SimulationConfig, folder: Path | None = None, overrides: Sequence[str] = ()
+    ) -> Simulation:
+        """Load the data, deal it out, build model, task and strategy; nothing is written but the cache.
+
+        Args:
+            config: A resolved configuration.
+            folder: Folder for relative paths and plug-ins; left out: the working directory.
+            overrides: Remembered in the run folder.
+
+        Raises:
+            UserError: data, partition, model, task or strategy do not fit together.
+        """
+        from fedzda.platform.parts import build_model, build_strategy, build_task
+
+        folder = folder or Path.cwd()
+        plugins.add_plugin_folder(folder)
+        federation = prepare(config.data, config.seed, folder)
+        image = image_of(federation)
+        check_cohort(config, federation)
+        model = build_model(config, image)
+        build_task(config, image).validate(model, image)
+        strategy = build_strategy(config)
+        if hasattr(strategy, "check"):
+            strategy.check(model)
+        return cls(config, federation, model, folder, overrides)
+
+    def plan(self) -> dict[str, Any]:
+        """What a run would do, for ``--dry-run``."""
+        config = self.config
+        clients = self.federation.num_clients
+        cohort = min(config.strategy.clients_per_round or clients, clients)
+        sizes = self.federation.sizes("train")
+        per_round = float(sizes.mean()) * cohort
+        steps = np.ceil(sizes / config.local.batch_size).mean() * config.local.epochs
+        tensors = self.model.state_dict().values()
+        model_bytes = sum(t.numel() * t.element_size() for t in tensors)
+        return {
+            "clients": clients,
+            "cohort": cohort,
+            "samples_per_round": round(per_round),
+            "steps_per_round": round(cohort * (config.local.steps or float(steps))),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "bytes_down_per_round": cohort * model_bytes,
+            "bytes_up_per_round": cohort * model_bytes,
+            "checkpoint_bytes": model_bytes,
+        }
+
+    def run(self, callbacks: Sequence[Any] = ()) -> Run:
+        """Run all rounds in a new run folder."""
+        folder = RunFolder.create(self.config, self.folder, self.overrides)
+        try:
+            write_data_artifacts(folder, self.federation)
+        except OSError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        return self._play(folder, callbacks, None)
+
+    @classmethod
+    def resume(
+        cls, run_dir: str | Path, rounds: int | None = None, callbacks: Sequence[Any] = ()
+    ) -> Run:
+        """Go on where the newest checkpoint of a run folder stands.
+
+        Args:
+            run_dir: The run folder.
+            rounds: A new, larger number of rounds; everything else stays as it was.
+
+        Raises:
+            UserError: no run folder, or nothing left to do.
+        """
+        from fedzda.platform.resume import reopen
+
+        config, folder, source, latest = reopen(load(run_dir), rounds)
+        simulation = cls.build(config, source)
+        return simulation._play(folder, callbacks, latest)
+
+    def _play(
+        self, folder: RunFolder, callbacks: Sequence[Any], latest: checkpoints.Checkpoint | None
+    ) -> Run:
+        started = time.perf_counter()
+        with log_to(folder.path / "run.log"):
+            folder.status("starting", latest.round if latest else 0, self.config.rounds)
+            for callback in callbacks:
+                if hasattr(callback, "start"):
+                    callback.start(self, folder.path)
+            state = "failed"
+            engine = self._engine()
+            try:
+                engine.start()
+                loop = self._loop(engine, folder, callbacks, latest)
+                startup_sec = time.perf_counter() - started
+                first = latest.round + 1 if latest else 1
+                arrays = loop.play(self._initial(latest), first)
+                summary = finish(self, loop, folder, arrays, startup_sec)
+                state = "finished"
+            except KeyboardInterrupt:
+                state = "interrupted"
+                raise
+            finally:
+                engine.stop()
+                done = checkpoints.newest_round(folder.checkpoints)
+                folder.status(state, done, self.config.rounds)
+                folder.finish_meta(state)
+        for callback in callbacks:
+            if hasattr(callback, "finish"):
+                callback.finish(summary)
+        return Run(folder.path)
+
+    def _engine(self) -> Engine:
+        config: Any = self.config.engine
+        spec = HandlerSpec(
+            target=plugins.entry("runtimes", _RUNTIME).target,
+            arguments={
+                "config": plain(self.config),
+                "federation": str(self.federation.folder),
+                "device": device_of(config.device),
+            },
+            plugin_folders=(str(self.folder.resolve()),),
+        )
+        engine: Engine = plugins.load("engines", config.name)(
+            config, spec, self.config.seed, self.federation.num_clients
+        )
+        return engine
+
+    def _loop(
+        self,
+        engine: Engine,
+        folder: RunFolder,
+        callbacks: Sequence[Any],
+        latest: checkpoints.Checkpoint | None,
+    ) -> RoundLoop:
+        from fedzda.platform.parts import build_strategy, build_task
+
+        image = image_of(self.federation)
+        recorder = Recorder(folder.clients)
+        policy = ErrorPolicy(self.config.on_client_error, self.config.min_success)
+        states = latest.clients if latest else {}
+        grid = EngineGrid(engine, self.federation.num_clients, states, recorder.observe, policy)
+        strategy: Strategy = build_strategy(self.config)
+        if hasattr(strategy, "bind"):
+            buffers = frozenset(name for name, _ in self.model.named_buffers())
+            clients = self.federation.num_clients
+            strategy.bind(Setting(self.config, clients, image, buffers, engine.map))
+        task = build_task(self.config, image)
+        better = {"loss": False, task.primary: task.higher_is_better}
+        loop = RoundLoop(self.config, strategy, grid, recorder, folder, callbacks, better)
+        done = latest.round if latest else 0
+        recorder.truncate(done)
+        folder.truncate_rounds(done)
+        if latest:
+            restore(strategy, latest.strategy)
+            loop.totals = Totals(**latest.totals)
+        return loop
+
+    def _initial(self, latest: checkpoints.Checkpoint | None) -> ArrayRecord:
+        return array_record(latest.arrays if latest else self.model.state_dict())
+
+
+def image_of(federation: Federation) -> ImageSpec:
+    """The images of a federation; every task so far needs some."""
+    if federation.image is None:
+        raise UserError("data: the data set has no image column, and the task needs one.")
+    return federation.image
+
+
+def check_cohort(config: SimulationConfig, federation: Federation) -> None:
+    """The cohort must not be larger than the population."""
+    wanted = config.strategy.clients_per_round
+    if wanted is not None and wanted > federation.num_clients:
+        raise UserError(
+            f"strategy.clients_per_round is {wanted}, but there are only "
+            f"{federation.num_clients} clients. Lower it or raise data.clients."
+        )
+
+
+def device_of(wanted: str) -> str:
+    """``cpu`` or ``cuda``. Raises UserError if a GPU was asked for and torch sees none."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("engine.device is 'cuda', but torch sees no GPU. Use 'auto' or 'cpu'.")
+    return wanted
+
+
+def model_from(config: SimulationConfig, folder: Path, arrays: dict[str, np.ndarray]) -> nn.Module:
+    """The run's model with given weights, in eval mode."""
+    import torch
+
+    from fedzda.platform.parts import build_model
+
+    federation = prepare(config.data, config.seed, folder)
+    model = build_model(config, image_of(federation))
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+    return model.eval()
+
+
+__all__ = ["Simulation", "run"]

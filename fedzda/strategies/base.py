@@ -1,0 +1,130 @@
+"""What fedzda's own strategies share: sampling, requests, the mean, evaluation, state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from flwr.serverapp.strategy.strategy_utils import aggregate_metricrecords
+
+from fedzda.base import numpy_rng
+from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.config import StrategyConfig
+from fedzda.platform.engines.grid import FIRST_NODE, MEAN, REDUCE
+from fedzda.platform.records import array_record, arrays_of
+from fedzda.platform.setting import Setting
+
+ARRAYS, CONFIG = "arrays", "config"
+
+
+class MeanStrategy(Strategy):
+    """Federated averaging with places for a method to step in.
+
+    A method overrides :meth:`request` (what the cohort is sent) and :meth:`improve` (what happens
+    to the average). Strategies that need every client's model set ``needs_models``; the others
+    get the mean from the workers, so that memory does not grow with the cohort.
+    """
+
+    needs_models = False
+
+    def __init__(self, config: StrategyConfig) -> None:
+        self.config = config
+
+    def bind(self, setting: Setting) -> None:
+        """Told once before the first round what the simulation looks like."""
+        self.setting = setting
+
+    def summary(self) -> None:
+        """Nothing to log: the run folder holds the configuration."""
+
+    def state(self) -> dict[str, Any]:
+        """What must survive a restart besides the global model."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over a :meth:`state`."""
+
+    # -- training -------------------------------------------------------------------------
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """One message per client of the cohort, all with the same content."""
+        config["server-round"] = server_round
+        if not self.needs_models:
+            config[REDUCE] = self.config.batchnorm
+        record = RecordDict({ARRAYS: arrays, CONFIG: config})
+        self.request(server_round, arrays, record)
+        cohort = self.cohort(server_round)
+        return [Message(record, node, MessageType.TRAIN) for node in cohort]
+
+    def cohort(self, server_round: int) -> list[int]:
+        """Node ids of the round's clients: uniform without replacement, in ascending order."""
+        total = self.setting.num_clients
+        size = min(self.config.clients_per_round or total, total)
+        rng = numpy_rng(self.setting.seed, "cohort", server_round)
+        return [FIRST_NODE + int(i) for i in sorted(rng.choice(total, size, replace=False))]
+
+    def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
+        """Add what the method sends along."""
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """The weighted mean of the clients' models, handed to :meth:`improve`."""
+        valid = [reply for reply in replies if not reply.has_error()]
+        if not valid:
+            return None, None
+        mean = self.mean(valid)
+        metrics = aggregate_metricrecords([_metrics_only(m) for m in valid], "num-examples")
+        return self.improve(server_round, mean, valid, metrics), metrics
+
+    def mean(self, replies: list[Message]) -> ArrayRecord:
+        """The mean the workers made, or else the mean of the replies' models in their order."""
+        for reply in replies:
+            if MEAN in reply.content:
+                record: ArrayRecord = reply.content.pop(MEAN)  # type: ignore[assignment]
+                return record
+        total = WeightedSum(pooled=self.config.batchnorm == "pooled")
+        for reply in replies:
+            arrays = arrays_of(reply.content[ARRAYS])  # type: ignore[arg-type]
+            tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
+            total.add(tensors, float(self._weight(reply)))
+        return array_record(total.mean())
+
+    def _weight(self, reply: Message) -> float:
+        return float(reply.content["metrics"]["num-examples"])  # type: ignore[arg-type]
+
+    def improve(
+        self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord
+    ) -> ArrayRecord:
+        """What the server does with the average; figures may be added to ``metrics``."""
+        return mean
+
+    # -- evaluation -----------------------------------------------------------------------
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """One message per client that is evaluated."""
+        config["server-round"] = server_round
+        record = RecordDict({ARRAYS: arrays, CONFIG: config})
+        nodes = self.setting.evaluated_clients(server_round)
+        return [Message(record, FIRST_NODE + node, MessageType.EVALUATE) for node in nodes]
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """Means weighted by test samples; the fairness figures come from the client table."""
+        valid = [_metrics_only(reply) for reply in replies if not reply.has_error()]
+        if not any(float(r["metrics"]["num-examples"]) for r in valid):  # type: ignore[arg-type]
+            return None
+        return aggregate_metricrecords(valid, "num-examples")
+
+
+def _metrics_only(reply: Message) -> RecordDict:
+    return RecordDict({"metrics": reply.content["metrics"]})

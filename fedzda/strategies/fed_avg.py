@@ -1,0 +1,22 @@
+"""Federated averaging (McMahan et al., 2017, arXiv 1602.05629).
+
+The next global model is the mean of the clients' models weighted by their training samples.
+Our deviation: BatchNorm variances are pooled by default (``batchnorm: naive`` is the original).
+Limit case: one client is local training.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fedzda.platform.config import StrategyConfig
+from fedzda.strategies.base import MeanStrategy
+
+
+class FedAvg(MeanStrategy):
+    """Weighted averaging of the clients' models. Leaves the client: its model, its sample count."""
+
+    class Config(StrategyConfig):
+        """Federated averaging."""
+
+        name: Literal["fed-avg"] = "fed-avg"

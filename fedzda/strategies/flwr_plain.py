@@ -1,0 +1,98 @@
+"""Flower's own strategies, run unchanged inside our round loop.
+
+What is added: the exact cohort size (Flower's fraction rounds down), BatchNorm statistics averaged
+apart from the trained weights, and the client halves that FedProx and q-FedAvg ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import flwr.serverapp.strategy
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from fedzda.platform import state_codec
+from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.records import array_record, arrays_of
+from fedzda.platform.setting import Setting
+from fedzda.strategies.base import ARRAYS, MeanStrategy
+from fedzda.strategies.flwr_config import FlwrConfig
+
+_NO_FRACTION = 1e-12
+"""A fraction of no clients that Flower does not read as 'switched off'."""
+
+
+class FlowerStrategy(MeanStrategy):
+    """A strategy of Flower's, chosen by the configuration's class.
+
+    Leaves the client: its model, its sample count, and what ``client_keys`` of the configuration asks
+    for (q-FedAvg: its training loss).
+    """
+
+    needs_models = True
+    config: Any
+
+    def __init__(self, config: FlwrConfig) -> None:
+        super().__init__(config)  # type: ignore[arg-type]
+        self._full: dict[int, ArrayRecord] = {}
+
+    def bind(self, setting: Setting) -> None:
+        """Make Flower's object now that the population is known."""
+        super().bind(setting)
+        cohort = min(self.config.clients_per_round or setting.num_clients, setting.num_clients)
+        make = getattr(flwr.serverapp.strategy, self.config.flower_class)
+        self.inner: Strategy = make(
+            fraction_train=_NO_FRACTION,
+            min_train_nodes=cohort,
+            min_available_nodes=cohort,
+            **self.config.arguments(setting.config.local.optimizer.lr),
+        )
+        apart = self.config.batchnorm != "strategy"
+        self.apart = setting.buffers if apart else frozenset()
+
+    def state(self) -> dict[str, Any]:
+        """Whatever Flower's strategy keeps (momentum, moments, …)."""
+        return state_codec.state_of(self.inner)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take it over."""
+        state_codec.restore(self.inner, state)
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Flower's messages, with the arrays it was not shown put back in."""
+        config.update(self.config.client_keys)
+        trained = _select(arrays, self.apart, inside=False)
+        rest = _select(arrays, self.apart, inside=True)
+        messages = list(self.inner.configure_train(server_round, trained, config, grid))
+        self._full = {}
+        for message in messages:
+            record: Any = message.content[ARRAYS]
+            full = self._full.setdefault(id(record), ArrayRecord({**record, **rest}))
+            message.content = RecordDict({**message.content, ARRAYS: full})
+        return messages
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Flower's aggregate of the trained arrays beside our mean of the others."""
+        valid = [reply for reply in replies if not reply.has_error()]
+        total = WeightedSum(pooled=self.config.batchnorm == "pooled")
+        for reply in valid:
+            record: Any = reply.content[ARRAYS]
+            rest = arrays_of(_select(record, self.apart, inside=True))
+            total.add({k: torch.from_numpy(v) for k, v in rest.items()}, self._weight(reply))
+            reply.content[ARRAYS] = _select(record, self.apart, inside=False)
+        new, metrics = self.inner.aggregate_train(server_round, valid)
+        if new is not None and self.apart:
+            new = ArrayRecord({**new, **array_record(total.mean())})
+        return new, metrics
+
+
+def _select(record: ArrayRecord, names: frozenset[str], *, inside: bool) -> ArrayRecord:
+    return ArrayRecord({k: v for k, v in record.items() if (k in names) == inside})

@@ -1,0 +1,100 @@
+"""The client half of Fed-ZDA as a mix-in: see :mod:`fedzda.strategies.fed_zdac`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from flwr.app import ArrayRecord, RecordDict
+from safetensors.torch import save_file
+
+from fedzda.base import torch_rng
+from fedzda.generators.quality import save_sheet
+from fedzda.platform.config import plain
+from fedzda.platform.parts import build_synthesizer
+from fedzda.platform.records import array_record, arrays_of
+from fedzda.strategies.base import CONFIG, MeanStrategy
+from fedzda.strategies.zda_config import ClientSideConfig, SynthesisConfig
+from fedzda.strategies.zda_jobs import Inversion, invert
+
+SYNTHESIZER = "synthesizer"
+_SHEET_PER_CLASS = 8
+
+
+class ClientSide(MeanStrategy):
+    """Sends clients what they need to fill up the classes they lack."""
+
+    config: Any
+
+    def __init__(self, config: SynthesisConfig) -> None:
+        super().__init__(config)
+        self.generator: dict[str, Any] | None = None
+        self.figures: dict[str, float] = {}
+
+    def check(self, model: torch.nn.Module) -> None:
+        """Refuse a model that cannot be inverted, before anything runs."""
+        require_batchnorm(model)
+
+    def state(self) -> dict[str, Any]:
+        """The generator kept from round to round."""
+        return {"generator": self.generator}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the generator."""
+        self.generator = state["generator"]
+
+    def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
+        """Add the generator (``share: round``) and the options of the augmentation."""
+        self.figures = {}
+        if server_round < self.config.start_round:
+            return
+        if self.config.share == "round":
+            self._invert(server_round, arrays)
+            if self.figures["zda-agreement"] < self.config.gate_agreement:
+                return
+            record[SYNTHESIZER] = array_record(self.generator or {})
+        options = {name: getattr(self.config, name) for name in ClientSideConfig.model_fields}
+        options["synthesizer"] = plain(self.config.synthesizer)
+        record[CONFIG]["zda"] = json.dumps(options)  # type: ignore[index]
+
+    def _invert(self, server_round: int, arrays: ArrayRecord) -> None:
+        """Once per round: all clients of the cohort hold the same frozen model."""
+        job = Inversion(
+            models=[arrays_of(arrays)],
+            synthesizer=plain(self.config.synthesizer),
+            classes=list(range(self.setting.image.num_classes)),
+            key=(self.setting.seed, "zdac", server_round),
+            state=self.generator if self.config.warm_start else None,
+        )
+        inverted = self.setting.compute(invert, [job])[0]
+        self.generator = inverted.state
+        self.figures = {f"zda-{name}": value for name, value in inverted.figures.items()}
+
+    def save_artifacts(self, folder: Path, server_round: int) -> None:
+        """The last generator and a sheet of its images."""
+        if self.generator is not None:
+            save_generator(self, self.generator, folder, server_round)
+
+
+def save_generator(
+    strategy: MeanStrategy, state: dict[str, Any], folder: Path, server_round: int
+) -> None:
+    """Write ``generator.safetensors`` and a sample sheet, one row of images per class."""
+    config: Any = strategy.config
+    image = strategy.setting.image
+    tensors = {name: torch.as_tensor(value).contiguous() for name, value in state.items()}
+    save_file(tensors, folder / "generator.safetensors")
+    synthesizer = build_synthesizer(plain(config.synthesizer))
+    synthesizer.load_state(tensors, image)
+    labels = torch.arange(image.num_classes).repeat_interleave(_SHEET_PER_CLASS)
+    images = synthesizer.sample(labels, torch_rng(strategy.setting.seed, "sheet", server_round))
+    save_sheet(images, labels, folder / f"samples-round-{server_round:06d}.png")
+
+
+def require_batchnorm(model: torch.nn.Module) -> None:
+    """Raise UserError if the model keeps no BatchNorm statistics."""
+    from fedzda.generators.bn_match import BNMatch
+
+    BNMatch(model).close()

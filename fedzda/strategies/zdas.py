@@ -1,0 +1,112 @@
+"""The server half of Fed-ZDA as a mix-in: see :mod:`fedzda.strategies.fed_zdas`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+
+from fedzda.base import numpy_rng
+from fedzda.platform.config import plain
+from fedzda.platform.records import array_record, arrays_of
+from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
+from fedzda.strategies.zda_jobs import Inversion, Inverted, Refinement, invert, refine
+
+
+class ServerSide(MeanStrategy):
+    """Inverts the clients' models and trains their average on the images."""
+
+    config: Any
+    needs_models = True
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.server_generator: dict[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """The server's generator besides what other halves keep."""
+        return {**super().state(), "server_generator": self.server_generator}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the generator."""
+        super().load_state(state)
+        self.server_generator = state["server_generator"]
+
+    def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
+        """Ask for class counts where the method uses them."""
+        super().request(server_round, arrays, record)
+        if self.config.server_classes == "known":
+            record[CONFIG]["report-class-counts"] = True  # type: ignore[index]
+
+    def improve(
+        self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord
+    ) -> ArrayRecord:
+        """Train the average on images made from the clients' models."""
+        mean = super().improve(server_round, mean, replies, metrics)
+        if server_round < self.config.server_start_round:
+            return mean
+        jobs = self._inversions(server_round, replies)
+        inverted = self.setting.compute(invert, jobs)
+        if self.config.server_warm_start:
+            self.server_generator = inverted[0].state
+        for name in inverted[0].figures:
+            metrics[f"zdas-{name}"] = sum(i.figures[name] for i in inverted) / len(inverted)
+        images = torch.cat([i.images for i in inverted])
+        metrics["zdas-images"] = len(images)
+        if len(images) < self.config.server_batch_size:
+            return mean
+        return self._refine(server_round, mean, inverted, images, metrics)
+
+    def _inversions(self, server_round: int, replies: list[Message]) -> list[Inversion]:
+        """One job per group of clients, drawn anew every round."""
+        seed = self.setting.seed
+        order = numpy_rng(seed, "zdas-groups", server_round).permutation(len(replies))
+        size = self.config.server_group_size
+        jobs = []
+        for start in range(0, len(order), size):
+            group = [replies[int(i)] for i in order[start : start + size]]
+            models = [arrays_of(reply.content[ARRAYS]) for reply in group]  # type: ignore[arg-type]
+            jobs.append(
+                Inversion(
+                    models=models,
+                    synthesizer=plain(self.config.synthesizer),
+                    classes=self._classes(group),
+                    key=(seed, "zdas", server_round, start),
+                    state=self.server_generator,
+                    images=self.config.server_images,
+                    keep=self.config.server_keep,
+                )
+            )
+        return jobs
+
+    def _classes(self, group: list[Message]) -> list[int]:
+        total = self.setting.image.num_classes
+        if self.config.server_classes == "all":
+            return list(range(total))
+        counts: Any = [reply.content["metrics"]["class-counts"] for reply in group]  # type: ignore[index]
+        return [label for label in range(total) if any(own[label] for own in counts)]
+
+    def _refine(
+        self,
+        server_round: int,
+        mean: ArrayRecord,
+        inverted: list[Inverted],
+        images: torch.Tensor,
+        metrics: MetricRecord,
+    ) -> ArrayRecord:
+        soft = self.config.server_targets == "soft"
+        targets = torch.cat([i.probabilities if soft else i.labels for i in inverted])
+        job = Refinement(
+            arrays=arrays_of(mean),
+            images=images,
+            targets=targets,
+            steps=self.config.server_steps,
+            lr=self.config.server_lr,
+            batch_size=self.config.server_batch_size,
+            frozen_batchnorm=self.config.server_batchnorm == "frozen",
+            key=(self.setting.seed, "zdas-refine", server_round),
+        )
+        arrays, loss = self.setting.compute(refine, [job])[0]
+        metrics["zdas-loss"] = loss
+        return array_record(arrays)

@@ -64,6 +64,8 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     clients = {str(k): vars(v) for k, v in sorted(checkpoint.clients.items())}
     tree = {
         "round": checkpoint.round,
+        # safetensors sorts its names, and some strategies go by position
+        "names": list(checkpoint.arrays),
         "strategy": state_codec.encode(checkpoint.strategy, tensors, "strategy"),
         "clients": state_codec.encode(clients, tensors, "clients"),
         "totals": checkpoint.totals,
@@ -97,9 +99,10 @@ def load(path: Path) -> Checkpoint:
     tree = read_json(path / "state.json")
     tensors = load_file(path / "state.safetensors")
     clients = state_codec.decode(tree["clients"], tensors)
+    arrays = load_file(path / "arrays.safetensors")
     return Checkpoint(
         round=tree["round"],
-        arrays=load_file(path / "arrays.safetensors"),
+        arrays={name: arrays[name] for name in tree["names"]},
         strategy=state_codec.decode(tree["strategy"], tensors),
         clients={int(client): Content(**parts) for client, parts in clients.items()},
         totals=tree["totals"],

@@ -221,6 +221,8 @@ class SimulationConfig(StrictConfig):
     """Smallest share of the cohort that must succeed in a round, else the run stops."""
     output: str = "runs"
     """Folder that run folders are made in."""
+    report: bool = True
+    """Write report.html and figures at the end (``fedzda report RUN`` makes them at any time)."""
     trackers: list[str] = []
     """Further sinks of the records (none ships yet)."""
 
@@ -270,8 +272,9 @@ def specialise(model: type[StrictConfig], raw: Any) -> type[StrictConfig]:
             if not isinstance(value, Mapping):
                 continue
             named = bool({"name", "target"} & set(value))
-            inner = specialise(chosen_class(slot, value) if named else _general(field), value)
-            changed[name] = (Annotated[SerializeAsAny[inner], slot], _same_default(field, inner))
+            inner: Any = specialise(chosen_class(slot, value) if named else _general(field), value)
+            shown: Any = SerializeAsAny[inner]  # type: ignore[misc]
+            changed[name] = (Annotated[shown, slot], _same_default(field, inner))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, StrictConfig):
             inner = specialise(field.annotation, value if isinstance(value, Mapping) else {})
             if inner is not field.annotation:
@@ -288,7 +291,7 @@ def _general(field: FieldInfo) -> type[StrictConfig]:
 
 
 def _same_default(field: FieldInfo, inner: type[StrictConfig]) -> Any:
-    description = {"description": field.description}
+    description: Any = {"description": field.description}
     if field.is_required():
         return Field(**description)
     return Field(default=field.default, **description)

@@ -64,8 +64,6 @@ def finish(
     startup_sec: float,
 ) -> dict[str, Any]:
     """Write summary.json and report.html; returns the summary."""
-    from fedzda.platform.report.build import build_report
-
     config = simulation.config
     with_test = len(next(iter(simulation.federation.test.values()), [])) > 0
     final = arrays_of(arrays)
@@ -89,7 +87,10 @@ def finish(
         "failures": {"retried": loop.totals.retried, "lost": loop.totals.lost},
     }
     write_json(folder.path / "summary.json", summary)
-    build_report(folder.path)
+    if config.report:
+        from fedzda.platform.report.build import build_report
+
+        build_report(folder.path)
     return summary
 
 

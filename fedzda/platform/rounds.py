@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -90,6 +91,8 @@ class RoundLoop:
     def play(self, arrays: ArrayRecord, first: int) -> ArrayRecord:
         """Rounds ``first .. config.rounds``; returns the final model."""
         like = arrays_of(arrays)
+        # Flower collects garbage for every array it decodes; what exists by now is there to stay
+        gc.freeze()
         started = time.perf_counter()
         for round_ in range(first, self.config.rounds + 1):
             arrays, row = self._round(round_, arrays, like)
@@ -102,6 +105,7 @@ class RoundLoop:
             for callback in self.callbacks:
                 if hasattr(callback, "round"):
                     callback.round(row, self.config.rounds)
+        gc.unfreeze()
         return arrays
 
     def _round(

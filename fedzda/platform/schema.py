@@ -48,12 +48,16 @@ class _Builder:
         inside = {found.__name__: found for found in _nested(model)}
         for name, definition in schema.pop("$defs", {}).items():
             if name in inside:
-                self._fill_slots(inside[name], definition)
+                self._complete(inside[name], definition)
             self.definitions[f"{key}.{name}"] = definition
-        self._fill_slots(model, schema)
+        self._complete(model, schema)
         return schema
 
-    def _fill_slots(self, model: type[StrictConfig], schema: dict[str, Any]) -> None:
+    def _complete(self, model: type[StrictConfig], schema: dict[str, Any]) -> None:
+        """Fill in the slots, and the descriptions that pydantic leaves to the class referred to."""
+        for key, field in model.model_fields.items():
+            if field.description:
+                schema["properties"][key].setdefault("description", field.description)
         for key, slot in slots(model).items():
             field = model.model_fields[key]
             default = field.default if isinstance(field.default, Mapping) else {}

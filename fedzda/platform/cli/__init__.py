@@ -1,0 +1,1 @@
+"""The `fedzda` command: one module per command, wired in `app.py`."""

@@ -1,0 +1,118 @@
+"""``fedzda doctor``: what this machine offers, in plain words."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import typer
+
+from fedzda.platform.cli.text import human_bytes, table
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_CGROUP_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+
+
+def doctor() -> None:
+    """Say what this machine offers."""
+    typer.echo(table([*_software(), *_machine(), *_torch(), *_browser(), _workers()]))
+
+
+def _software() -> list[tuple[str, str]]:
+    rows = [("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
+    for label, package in [
+        ("fedzda", "fedzda"),
+        ("Flower", "flwr"),
+        ("Ray", "ray"),
+        ("Flower data sets", "flwr-datasets"),
+    ]:
+        try:
+            rows.append((label, version(package)))
+        except PackageNotFoundError:
+            rows.append((label, f"missing: install it with 'pip install {package}'"))
+    return rows
+
+
+def _machine() -> list[tuple[str, str]]:
+    cache = cache_root()
+    rows = [
+        ("cores", f"{usable_cores()} usable of {os.cpu_count()}"),
+        ("memory", _memory()),
+        ("disk, here", f"{human_bytes(shutil.disk_usage('.').free)} free"),
+        ("cache folder", f"{cache} ({_cache_state(cache)})"),
+    ]
+    data = os.environ.get("FEDZDA_DATA")
+    rows.append(("FEDZDA_DATA", data or "not set; only needed where a path names it"))
+    return rows
+
+
+def _torch() -> list[tuple[str, str]]:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        gpu = f"{len(names)}: {', '.join(names)}"
+    else:
+        gpu = "none that torch can use; simulations run on the cores"
+    return [
+        ("torch", torch.__version__),
+        ("threads", f"1 per worker process (torch alone would take {torch.get_num_threads()})"),
+        ("GPU", gpu),
+    ]
+
+
+def _browser() -> list[tuple[str, str]]:
+    found = next((path for name in _CHROMIUM if (path := shutil.which(name))), None)
+    return [("Chromium", found or "not found; only the browser tests need it")]
+
+
+def _workers() -> tuple[str, str]:
+    count = usable_cores()
+    plural = "es" if count > 1 else ""
+    return ("engine: ray", f"'workers: auto' starts {count} worker process{plural} here")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> str:
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total = page * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return "not known on this system"
+    limits = [int(text) for path in _CGROUP_LIMITS if (text := _read(path)).isdecimal()]
+    limit = min([limit for limit in limits if limit < total], default=None)
+    text = f"{human_bytes(total)} in all"
+    return text if limit is None else f"{human_bytes(limit)} allowed here, {text}"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def cache_root() -> Path:
+    """Folder of prepared data."""
+    return Path(os.environ.get("FEDZDA_CACHE") or "~/.cache/fedzda").expanduser()
+
+
+def _cache_state(folder: Path) -> str:
+    if not folder.exists():
+        return "will be made when needed"
+    if not os.access(folder, os.W_OK):
+        return "NOT writable: set FEDZDA_CACHE to another folder"
+    files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{human_bytes(files)} of prepared data; may be deleted at any time"

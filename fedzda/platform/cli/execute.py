@@ -1,0 +1,47 @@
+"""What ``run``, ``resume`` and ``demo`` share: ending a run well, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fedzda.platform.cli.progress import Progress, figure, primary_metric
+
+if TYPE_CHECKING:
+    from fedzda.platform.runs import Run
+
+
+@contextmanager
+def resumable(progress: Progress) -> Iterator[None]:
+    """If the run inside ends early, say where it lies and how to go on with it."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        progress.close()
+        if progress.run_folder is not None:
+            typer.echo(f"run folder: {progress.run_folder}", err=True)
+            typer.echo(f"go on with: fedzda resume {progress.run_folder}", err=True)
+        raise
+    finally:
+        progress.close()
+
+
+def closing_lines(run: Run) -> list[str]:
+    """What is printed when a run is done; the run folder comes last."""
+    metrics = run.summary["metrics"]
+    name = primary_metric(metrics)
+    lines = []
+    if name is not None:
+        found = metrics[name]
+        lines.append(
+            f"{name} over {found['n']} clients: mean {figure(found['mean'])}, "
+            f"worst 10 % {figure(found['worst10'])}, best 10 % {figure(found['best10'])}"
+        )
+    report = Path(run.path) / "report.html"
+    if report.exists():
+        lines.append(f"report:     {report}")
+    return [*lines, f"run folder: {run.path}"]

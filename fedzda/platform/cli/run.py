@@ -1,0 +1,81 @@
+"""``fedzda run``: run a simulation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedzda.platform.cli.text import Overrides, Quiet, Source, human_bytes, table
+
+if TYPE_CHECKING:
+    from fedzda.platform.config_load import Loaded
+
+
+def run(
+    source: Source,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
+    ] = False,
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="Two tiny rounds through everything, in a throw-away folder."),
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a simulation."""
+    from fedzda.platform.config_load import load_config
+
+    changes = list(overrides or [])
+    loaded = load_config(source, changes)
+    if fast:
+        from fedzda.platform.cli.fast import fast_overrides
+
+        loaded = load_config(source, [*fast_overrides(loaded.config), *changes])
+    if dry_run:
+        _print_plan(loaded)
+        return
+    _run(loaded, quiet)
+
+
+def _run(loaded: Loaded, quiet: bool) -> None:
+    from fedzda.platform.cli.execute import closing_lines, resumable
+    from fedzda.platform.cli.progress import Progress
+    from fedzda.platform.simulation import Simulation
+
+    simulation = Simulation.build(loaded.config, folder=loaded.folder, overrides=loaded.overrides)
+    progress = Progress(quiet)
+    with resumable(progress):
+        done = simulation.run(callbacks=[progress])
+    lines = closing_lines(done)
+    typer.echo(str(done.path) if quiet else "\n".join(lines))
+
+
+def _print_plan(loaded: Loaded) -> None:
+    from fedzda.platform.simulation import Simulation
+
+    config = loaded.config
+    plan = Simulation.build(config, folder=loaded.folder, overrides=loaded.overrides).plan()
+    typer.echo(f"{config.name}: {config.rounds} rounds, nothing was run.")
+    typer.echo(table(_plan_rows(plan, config.rounds, config.checkpoint.keep), indent=2))
+
+
+def _plan_rows(plan: dict[str, Any], rounds: int, kept: int) -> list[tuple[str, str]]:
+    down, up = plan["bytes_down_per_round"], plan["bytes_up_per_round"]
+    return [
+        ("clients", f"{plan['clients']:,}"),
+        ("cohort", f"{plan['cohort']:,} per round"),
+        ("parameters", f"{plan['parameters']:,}"),
+        ("samples", f"{plan['samples_per_round']:,} per round"),
+        ("gradient steps", f"{plan['steps_per_round']:,} per round over the cohort"),
+        (
+            "sent down to train",
+            f"{human_bytes(down)} per round, {human_bytes(down * rounds)} in all",
+        ),
+        (
+            "sent up from training",
+            f"{human_bytes(up)} per round, {human_bytes(up * rounds)} in all",
+        ),
+        ("checkpoints", f"{human_bytes(plan['checkpoint_bytes'] * kept)} on disk"),
+    ]

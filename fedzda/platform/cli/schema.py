@@ -1,0 +1,12 @@
+"""``fedzda schema``: the JSON schema for editors."""
+
+from __future__ import annotations
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON schema, for editors."""
+    from fedzda.platform.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)

@@ -1,0 +1,142 @@
+"""``fedzda validate``: numbered checks of a simulation, without running it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedzda.platform.cli.text import Overrides, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fedzda.base import StrictConfig
+    from fedzda.platform.config_load import Loaded
+    from fedzda.platform.data.federation import Federation
+
+
+def validate(
+    source: Source,
+    overrides: Overrides = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Build the model as well and try it on the labels.")
+    ] = False,
+) -> None:
+    """Check a simulation without running it.
+
+    Reads the file, checks keys and values, finds the components and the data, deals them out.
+    """
+    from fedzda.platform.config_load import find_source, load_config
+    from fedzda.platform.yaml_loader import load_file
+
+    changes = list(overrides or [])
+    with _check(1, "reads") as note:
+        path, label = find_source(source)
+        load_file(path, label)
+        note.append(label)
+    with _check(2, "keys and values") as note:
+        loaded = load_config(source, changes)
+        note.append(f"{len(loaded.origins)} values, {len(changes)} overridden")
+    with _check(3, "components") as note:
+        note.append(", ".join(_find_components(loaded.config)))
+    with _check(4, "data") as note:
+        federation = _prepare(loaded)
+        note.append(_describe_data(federation))
+    with _check(5, "partition") as note:
+        note.append(_describe_partition(federation))
+    if deep:
+        with _check(6, "model fits the data") as note:
+            note.append(_build(loaded))
+    typer.echo(f"{label} is valid.")
+
+
+@contextmanager
+def _check(number: int, name: str) -> Iterator[list[str]]:
+    """Print the outcome of one check; the block may append notes to what it is given."""
+    notes: list[str] = []
+    try:
+        yield notes
+    except Exception:
+        typer.echo(f"{number}  {name:<20} FAILED")
+        raise
+    typer.echo(f"{number}  {name:<20} ok  {' '.join(notes)}".rstrip())
+
+
+def _find_components(block: StrictConfig) -> list[str]:
+    """The components that a configuration names, each one found (built-ins without importing).
+
+    Raises:
+        UserError: A ``target`` or a plug-in cannot be imported.
+    """
+    from fedzda.base import StrictConfig
+    from fedzda.platform.config import slots
+
+    found = []
+    kinds = slots(type(block))
+    for key in type(block).model_fields:
+        inner = getattr(block, key)
+        if key in kinds and inner is not None:
+            found.append(_find(kinds[key].kind, inner))
+        if isinstance(inner, StrictConfig):
+            found += _find_components(inner)
+    return found
+
+
+def _find(kind: str, block: Any) -> str:
+    from fedzda.base import UserError
+    from fedzda.platform import plugins
+    from fedzda.platform.config import TargetConfig
+
+    if isinstance(block, TargetConfig):
+        plugins.import_target(block.target)
+        return block.target
+    name: str = block.name
+    target = plugins.entry(kind, name).target
+    if target.startswith("fedzda."):
+        module = target.partition(":")[0]
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"{kind} '{name}' is incomplete: there is no module {module}.")
+    else:
+        plugins.import_target(target)
+    return name
+
+
+def _prepare(loaded: Loaded) -> Federation:
+    from fedzda.platform.data.federation import prepare
+
+    return prepare(loaded.config.data, loaded.config.seed, loaded.folder)
+
+
+def _describe_data(federation: Federation) -> str:
+    samples = len(next(iter(federation.train.values())))
+    parts = [f"{samples:,} samples to train on"]
+    if federation.test:
+        parts.append(f"{len(next(iter(federation.test.values()))):,} kept for the global test")
+    if federation.image is not None:
+        parts.append(f"images {'x'.join(map(str, federation.image.shape))}")
+        parts.append(f"{federation.image.num_classes} classes")
+    return ", ".join(parts)
+
+
+def _describe_partition(federation: Federation) -> str:
+    train, test = federation.sizes("train"), federation.sizes("test")
+    return (
+        f"{federation.num_clients:,} clients; per client {_span(train)} samples to train on, "
+        f"{_span(test)} to test"
+    )
+
+
+def _span(sizes: np.ndarray) -> str:
+    low, high = int(sizes.min()), int(sizes.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _build(loaded: Loaded) -> str:
+    from fedzda.platform.simulation import Simulation
+
+    simulation = Simulation.build(loaded.config, folder=loaded.folder, overrides=loaded.overrides)
+    return f"{simulation.plan()['parameters']:,} parameters"

@@ -1,0 +1,145 @@
+"""From labels to who holds what: subset, partition, checks, split. No files here."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fedzda.base import UserError, numpy_rng
+from fedzda.platform import plugins
+from fedzda.platform.config import DataConfig, TargetConfig
+from fedzda.platform.data.apportion import Ints, stratified_choice
+from fedzda.platform.data.partitioners.deal import Partition
+from fedzda.platform.data.sources.raw import Array
+from fedzda.platform.data.split import Splits, split
+from fedzda.platform.data.wanted import absent, partition_columns
+
+
+def deal_out(
+    config: DataConfig, columns: dict[str, Array], class_names: list[str], seed: int
+) -> tuple[Splits, list[str] | None]:
+    """Rows of every client for training, validation and test, and the clients' names if any.
+
+    Args:
+        config: Number of clients, partitioner, fractions, ``max_samples``.
+        columns: Columns of the pool, ``label`` and what the partitioner reads.
+        class_names: Names of the classes, for messages.
+        seed: Seed of subset, partition and split, which have streams of their own.
+
+    Raises:
+        UserError: The partition asks for more than the data has; a client or a class goes empty.
+    """
+    labels = np.asarray(columns["label"])
+    rows = _pool(labels, config, seed)
+    small = {name: np.asarray(column)[rows] for name, column in columns.items() if name != "label"}
+    num_clients = _num_clients(config, len(rows))
+    for name in partition_columns(config):
+        if name not in columns:
+            raise UserError(absent("data.partition.column", name, columns, "the data set"))
+    assign = _partitioner(config, small)
+    partition = Partition(
+        *assign(labels=labels[rows], num_clients=num_clients, rng=numpy_rng(seed, "partition"))
+    )
+    _check_clients(config, partition)
+    partition = partition._replace(indices=rows[partition.indices])
+    splits = split(
+        partition,
+        labels,
+        config.test_fraction,
+        config.validation_fraction,
+        numpy_rng(seed, "split"),
+    )
+    if config.missing_classes == "fail":
+        _check_classes(labels, rows, splits.train, class_names)
+    return splits, partition.client_ids
+
+
+def _pool(labels: Ints, config: DataConfig, seed: int) -> Ints:
+    if config.max_samples is None or config.max_samples >= len(labels):
+        return np.arange(len(labels))
+    return stratified_choice(labels, config.max_samples, numpy_rng(seed, "subset"))
+
+
+def _num_clients(config: DataConfig, num_samples: int) -> int:
+    """The number asked for; 0 where the partitioner finds it itself."""
+    block = config.partition
+    sizes = getattr(block, "sizes", None)
+    if getattr(block, "finds_clients", False):
+        return config.clients or 0
+    if config.clients is None and sizes is None:
+        name = block.target if isinstance(block, TargetConfig) else block.name
+        raise UserError(
+            f"data.clients is missing: the partitioner '{name}' needs it. Set it to 1 or more."
+        )
+    if sizes is not None and config.clients not in (None, len(sizes)):
+        raise UserError(
+            f"data.clients is {config.clients}, but data.partition.sizes has {len(sizes)} values: "
+            "leave data.clients out."
+        )
+    num_clients = len(sizes) if sizes is not None else config.clients
+    assert num_clients is not None
+    if num_clients > num_samples:
+        raise UserError(
+            f"data.clients is {num_clients}, but the training pool has {num_samples} samples: "
+            "every client needs at least one. Lower data.clients, or raise data.max_samples if set."
+        )
+    return num_clients
+
+
+def _partitioner(config: DataConfig, columns: dict[str, Array]) -> Any:
+    """The partitioner, waiting for ``labels``, ``num_clients`` and ``rng``.
+
+    A built-in or installed one also gets its configuration, a user's ``target`` its ``args``.
+    """
+    block = config.partition
+    if isinstance(block, TargetConfig):
+        return partial(plugins.import_target(block.target), columns=columns, **block.args)
+    # A block made in Python with the default partition is of the general class still.
+    specific = plugins.config_class("partitioners", block.name).model_validate(block.model_dump())
+    return partial(plugins.load("partitioners", block.name), specific, columns=columns)
+
+
+def _check_clients(config: DataConfig, partition: Partition) -> None:
+    sizes = np.diff(partition.offsets)
+    if config.clients is not None and config.clients != len(sizes):
+        raise UserError(
+            f"data.clients is {config.clients}, but the partitioner found {len(sizes)} clients in "
+            "the data: leave data.clients out."
+        )
+    empty = np.flatnonzero(sizes == 0)
+    if len(empty):
+        key = "data.partition.min_partition_size"
+        way = (
+            f"Raise {key} to 1 or more"
+            if hasattr(config.partition, "min_partition_size")
+            else ("Lower data.clients")
+        )
+        raise UserError(
+            f"the partition leaves {len(empty)} of {len(sizes)} clients without a sample "
+            f"(first: client {empty[0]}). {way}, or choose another partitioner."
+        )
+
+
+def _check_classes(labels: Ints, rows: Ints, train: Partition, class_names: list[str]) -> None:
+    num_classes = len(class_names)
+    pool = np.bincount(labels[rows], minlength=num_classes)
+    held = np.bincount(labels[train.indices], minlength=num_classes)
+    problems = []
+    for label in np.flatnonzero(held == 0):
+        what = f"class {label} ('{class_names[label]}')"
+        if pool[label]:
+            problems.append(
+                f"{what} is held by no client for training, though the pool has {pool[label]} "
+                "samples of it: raise data.clients, give clients more classes (data.partition), "
+                "use another data.seed, or set data.missing_classes to allow."
+            )
+        else:
+            problems.append(
+                f"{what} is held by no client, because the training pool has no sample of it: "
+                "raise data.max_samples if set, check the labels, or set data.missing_classes "
+                "to allow."
+            )
+    if problems:
+        raise UserError(*problems)

@@ -1,0 +1,289 @@
+"""The parts of the page that are words and tables."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from fedzda.platform.fairness import BOOTSTRAP_LIMIT, tail_size
+from fedzda.platform.report.data import RunData
+from fedzda.platform.report.markup import Markup, join, tag
+from fedzda.platform.report.units import DASH, count, duration, metric, names, size
+
+MAX_IMAGES = 6
+"""Most sample images in a report."""
+MAX_IMAGE_BYTES = 1_000_000
+"""Larger sample images are named, not embedded."""
+_PRIVATE = {"source_folder"}  # a path of the user's machine has no place in a page to be shared
+MAX_WORST = 10
+"""Most clients in the table of the worst."""
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> Markup:
+    """A table whose first column names the row, in a region that scrolls and takes the focus."""
+    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
+    body = (
+        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+        for row in rows
+    )
+    inside = tag(
+        "table",
+        tag("caption", caption, class_="hidden"),
+        tag("thead", head),
+        tag("tbody", *body),
+    )
+    return tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def heading(data: RunData, name: str) -> list[Markup]:
+    """Title and what was run."""
+    config, folder = data.folder.config, data.folder
+    words = [
+        _named(config.get("strategy"), "strategy"),
+        _named(config.get("data"), "data"),
+        _named(config.get("model"), "model"),
+        f"{len(folder.rounds)} of {config['rounds']} rounds" if "rounds" in config else None,
+        f"seed {config['seed']}" if "seed" in config else None,
+    ]
+    items = [tag("li", word) for word in words if word]
+    state = tag(
+        "li", folder.state, class_=f"state {'done' if folder.state == 'finished' else 'open'}"
+    )
+    return [
+        tag("p", "fairness report", class_="kicker"),
+        tag("h1", name),
+        tag("ul", *items, state, class_="facts"),
+    ]
+
+
+def _named(block: Any, word: str) -> str | None:
+    found = (block.get("name") or block.get("target")) if isinstance(block, dict) else None
+    return f"{word} {found}" if found else None
+
+
+def tiles(data: RunData) -> Markup | None:
+    """The four figures to remember."""
+    figures, shown = data.figures, data.metric
+    if not figures.get("n"):
+        return None
+    tail = f"Worst tenth ({count(tail_size(figures['n']))} of {count(figures['n'])})"
+    gap = shown.gap(figures["mean"] - figures["worst10"])
+    low_high = shown.interval([figures["min"], figures["max"]])
+    four = (
+        ("mean", f"Mean {shown.name}", shown.show(figures["mean"]),
+         f"95 % interval {shown.interval(figures.get('mean_ci95'))}"),
+        ("worst", tail, shown.show(figures["worst10"]),
+         f"95 % interval {shown.interval(figures.get('worst10_ci95'))}"),
+        ("gap", "Gap to the mean", gap, f"range {low_high}"),
+        ("gap", "Variance", f"{figures['variance_pp2']:.1f}\u00a0pp²", "squared percentage points"),
+    )  # fmt: skip
+    return tag(
+        "dl",
+        *(
+            tag("div", tag("dt", name), tag("dd", value, class_="value"), tag("dd", note),
+                class_=f"tile {role}")
+            for role, name, value, note in four
+        ),
+        class_="tiles",
+    )  # fmt: skip
+
+
+def tables(data: RunData) -> list[Markup]:
+    """All sections after the charts; a section without content is left out."""
+    sides = join(_section("By device and variant", _groups(data)), _section("Cost", _cost(data)))
+    parts = (
+        _section("All fairness figures", _figures(data)),
+        tag("div", sides) if sides else None,
+        _section("Sample synthetic images", _images(data), wide=True),
+        _section("Configuration", _code(_yaml(data.folder.config), "Configuration")),
+        _section("Provenance", _provenance(data)),
+    )
+    return [part for part in parts if part is not None]
+
+
+def _section(title: str, content: Markup | None, *, wide: bool = False) -> Markup | None:
+    if not content:
+        return None
+    return tag("section", tag("h2", title), content, class_="wide" if wide else None)
+
+
+def worst_clients(data: RunData) -> Markup | None:
+    """The clients to look at first, with what they hold."""
+    if data.final is None or data.ranking.size < 2:
+        return None
+    at = data.ranking[:MAX_WORST]
+    what, sizes = data.sizes
+    devices = len(set(data.final.device.tolist())) > 1
+    mean = data.figures["mean"]
+    columns = ["Client", data.metric.title, "Below the mean", what.capitalize()]
+    held = _classes_of(data, len(at))
+    rows = []
+    for rank, i in enumerate(at):
+        value = float(data.final.value[i])
+        below = (mean - value) * (1 if data.metric.higher_is_better else -1)
+        gap = data.metric.gap(below) if below > 0 else DASH
+        row = [data.final.client[i], data.metric.show(value), gap, count(sizes[i])]
+        row += [held[rank]] if held else []
+        rows.append(row + ([data.final.device[i]] if devices else []))
+    columns += ["Classes it holds"] if held else []
+    columns += ["Device"] if devices else []
+    title = "Clients to look at first"
+    note = f"The {len(rows)} worst of {count(data.ranking.size)} clients."
+    return tag(
+        "section",
+        tag("h3", title),
+        table(columns, rows, title),
+        tag("p", note, class_="note"),
+        class_="card",
+    )
+
+
+def _classes_of(data: RunData, first: int) -> list[str]:
+    """Classes that the first clients of the class map (the worst) train on, if that is known."""
+    counts = data.label_map
+    if counts is None:
+        return []
+    word = [data.class_name(label) for label in data.classes]
+    return [
+        names([word[i] for i in range(len(word)) if counts[i, j]], limit=6) or DASH
+        for j in range(min(first, counts.shape[1]))
+    ] + [DASH] * max(0, first - counts.shape[1])
+
+
+_ROWS = (
+    ("mean", "Mean over clients", "value"),
+    ("mean_ci95", "95 % interval", "pair"),
+    ("weighted_mean", "Mean weighted by test samples", "value"),
+    ("last10_mean", "Mean of the last ten evaluated rounds", "value"),
+    ("worst10", "Worst tenth", "value"),
+    ("worst10_ci95", "95 % interval of the worst tenth", "pair"),
+    ("best10", "Best tenth", "value"),
+    ("min", "Lowest client", "value"),
+    ("max", "Highest client", "value"),
+    ("variance_pp2", "Variance over clients (pp²)", "plain"),
+    ("std", "Standard deviation over clients", "value"),
+    ("gini", "Gini index (0: all equal)", "plain"),
+    ("jain", "Jain index (1: all equal)", "plain"),
+    ("entropy", "Entropy (nat)", "plain"),
+    ("entropy_normalised", "Entropy divided by its maximum (1: all equal)", "plain"),
+)
+
+
+def _figures(data: RunData) -> Markup | None:
+    stored = data.folder.summary.get("metrics") or {}
+    columns = {name: found for name, found in stored.items() if "/" not in name}
+    if data.figures.get("n"):
+        columns = {data.metric.name: data.figures} | columns
+    if not columns:
+        return None
+    rows = [["Clients counted", *(f"{c.get('n', DASH)}" for c in columns.values())]]
+    rows.append(
+        ["Clients without a value", *(f"{c.get('excluded', DASH)}" for c in columns.values())]
+    )
+    for key, words, kind in _ROWS:
+        rows.append([words, *(_cell(name, found, key, kind) for name, found in columns.items())])
+    how = (
+        "Intervals are over clients: a bootstrap with 2000 resamples"
+        f" (above {BOOTSTRAP_LIMIT:,} clients the normal approximation). They say how far the"
+        " figures depend on which clients take part, not on the seed."
+    )
+    return join(table(["Figure", *columns], rows, "Fairness figures"), tag("p", how, class_="note"))
+
+
+def _cell(name: str, found: dict[str, Any], key: str, kind: str) -> str:
+    value = found.get(key)
+    if kind == "pair":
+        return metric(name).interval(value)
+    if kind == "value" or value is None:
+        return metric(name).show(value)
+    return f"{value:.4g}"
+
+
+def _groups(data: RunData) -> Markup | None:
+    rows = []
+    for title in ("device", "variant"):
+        groups = data.folder.summary.get(f"by_{title}") or {}
+        if len(groups) < 2:
+            continue
+        for name, metrics in groups.items():
+            found = metrics.get(data.metric.name) or {}
+            shown = [data.metric.show(found.get(key)) for key in ("mean", "worst10")]
+            rows.append([f"{title} {name}", found.get("n", DASH), *shown])
+    columns = ["Group", "Clients", "Mean", "Worst tenth"]
+    return table(columns, rows, "Figures by device and variant") if rows else None
+
+
+def _images(data: RunData) -> Markup | None:
+    files = sorted((data.folder.path / "artifacts").glob("samples-round-*.png"))
+    if not files:
+        return None
+    if len(files) > MAX_IMAGES:
+        last = len(files) - 1
+        files = [files[round(i * last / (MAX_IMAGES - 1))] for i in range(MAX_IMAGES)]
+    shown = []
+    for file in files:
+        words = (
+            f"Synthetic images, round {file.stem.removeprefix('samples-round-').lstrip('0') or '0'}"
+        )
+        content = file.read_bytes()
+        if not content.startswith(b"\x89PNG") or len(content) > MAX_IMAGE_BYTES:
+            shown.append(tag("figure", tag("figcaption", f"{words}: see artifacts/{file.name}")))
+            continue
+        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        image = tag("img", src=source, alt=words)
+        shown.append(tag("figure", image, tag("figcaption", words)))
+    return tag("div", *shown, class_="images")
+
+
+def _cost(data: RunData) -> Markup | None:
+    summary = data.folder.summary
+    seconds, moved = summary.get("seconds") or {}, summary.get("bytes") or {}
+    failures = summary.get("failures") or {}
+    rows = [[f"Time, {part}", duration(float(value))] for part, value in seconds.items()]
+    rows += [[f"Sent {way}", size(float(value))] for way, value in moved.items()]
+    rows += [[f"Client replies {what}", count(float(value))] for what, value in failures.items()]
+    return table(["What", "How much"], rows, "Cost of the run") if rows else None
+
+
+def _provenance(data: RunData) -> Markup | None:
+    meta = {key: value for key, value in data.folder.meta.items() if key not in _PRIVATE}
+    flat = [
+        (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in _flat(meta)
+    ]
+    if not flat:
+        return None
+    return tag("div", table(["Key", "Value"], flat, "Provenance of the run"), class_="words")
+
+
+def _flat(block: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in block.items():
+        if isinstance(value, dict) and value:
+            found += _flat(value, f"{before}{key}.")
+        else:
+            found.append((f"{before}{key}", value))
+    return found
+
+
+def _yaml(block: dict[str, Any]) -> str:
+    return yaml.safe_dump(block, sort_keys=False, allow_unicode=True) if block else ""
+
+
+def _code(words: str, label: str) -> Markup | None:
+    if not words:
+        return None
+    return tag("pre", tag("code", words), class_="scroll", tabindex="0", role="region",
+               aria_label=label)  # fmt: skip
+
+
+def footer(data: RunData) -> list[object]:
+    """Where the page came from."""
+    return [
+        "Made from the files in ", tag("code", data.folder.path.resolve().name), ". The charts as "
+        "PNG and PDF: ", tag("code", "figures/"), ". This page works offline and sends nothing.",
+    ]  # fmt: skip

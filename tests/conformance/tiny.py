@@ -1,0 +1,45 @@
+"""A simulation small enough to run dozens of times: digits, six clients, an MLP or LeNet with BatchNorm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fedzda.platform.config import SimulationConfig
+from fedzda.platform.config_load import from_dict
+
+ZS_CGAN = {"name": "zs-cgan", "steps": 4, "batch_size": 20, "channels": 8}
+EXTRA: dict[str, dict[str, Any]] = {
+    "fed-zdac": {"start_round": 2, "gate_agreement": 0.0, "synthesizer": ZS_CGAN},
+    "fed-zdas": {"server_start_round": 2, "server_keep": "all", "synthesizer": ZS_CGAN},
+    "fed-zda": {
+        "start_round": 2,
+        "gate_agreement": 0.0,
+        "server_start_round": 2,
+        "server_keep": "all",
+        "synthesizer": ZS_CGAN,
+    },
+}
+
+
+def config(strategy: str, output: Path, **changes: Any) -> SimulationConfig:
+    """Two or three rounds of ``strategy``; ``changes`` replace whole blocks."""
+    raw: dict[str, Any] = {
+        "name": "tiny",
+        "rounds": 3,
+        "data": {
+            "name": "digits",
+            "clients": 6,
+            "max_samples": 240,
+            "partition": {"name": "pathological", "classes_per_client": 4},
+            "test_fraction": 0.25,
+        },
+        "model": {"name": "lenet-bn"},
+        "local": {"batch_size": 16},
+        "strategy": {"name": strategy, "clients_per_round": 4, **EXTRA.get(strategy, {})},
+        "engine": {"name": "inline"},
+        "output": str(output),
+        "report": False,
+    }
+    raw.update(changes)
+    return from_dict(raw)

@@ -40,9 +40,12 @@ def _software() -> list[tuple[str, str]]:
 
 
 def _machine() -> list[tuple[str, str]]:
+    from fedzda.platform.data.store import cache_root
+    from fedzda.platform.engines.base import cores
+
     cache = cache_root()
     rows = [
-        ("cores", f"{usable_cores()} usable of {os.cpu_count()}"),
+        ("cores", f"{cores()} usable of {os.cpu_count()}"),
         ("memory", _memory()),
         ("disk, here", f"{human_bytes(shutil.disk_usage('.').free)} free"),
         ("cache folder", f"{cache} ({_cache_state(cache)})"),
@@ -73,16 +76,14 @@ def _browser() -> list[tuple[str, str]]:
 
 
 def _workers() -> tuple[str, str]:
-    count = usable_cores()
+    import torch
+
+    from fedzda.platform.engines.base import cores
+
+    count, gpus = cores(), torch.cuda.device_count()
     plural = "es" if count > 1 else ""
-    return ("engine: ray", f"'workers: auto' starts {count} worker process{plural} here")
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    share = f", each with {gpus / count:g} of a GPU" if gpus else ""
+    return ("engine: ray", f"'workers: auto' starts {count} worker process{plural} here{share}")
 
 
 def _memory() -> str:
@@ -102,11 +103,6 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def cache_root() -> Path:
-    """Folder of prepared data."""
-    return Path(os.environ.get("FEDZDA_CACHE") or "~/.cache/fedzda").expanduser()
 
 
 def _cache_state(folder: Path) -> str:

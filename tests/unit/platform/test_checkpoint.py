@@ -26,6 +26,7 @@ def test_round_trip_is_exact(tmp_path):
     found = checkpoints.load_latest(tmp_path)
     assert found.round == 4
     assert found.arrays["n"].shape == ()
+    assert list(found.arrays) == ["w", "n"]
     assert np.array_equal(found.arrays["w"], make(4).arrays["w"])
     assert torch.equal(found.strategy["generator"]["a"], torch.arange(4.0))
     assert found.strategy["pair"] == (1, math.inf)

@@ -1,0 +1,1 @@
+"""The built-in models, in plain torch; ``config`` describes them without importing it."""

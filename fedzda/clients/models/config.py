@@ -1,0 +1,93 @@
+"""Configuration of the built-in models (imports no torch)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fedzda.base import StrictConfig
+
+Norm = Literal["batch", "group", "none"]
+"""Normalisation: ``batch`` keeps running statistics (zero-shot synthesis needs them), ``group``
+keeps none, ``none`` leaves the layer out."""
+
+DeepNorm = Literal["batch", "group"]
+"""Normalisation of networks that do not train without one."""
+
+
+class MLPConfig(StrictConfig):
+    """Fully connected network on flattened pixels."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(default=[200, 200])
+    """Width of each hidden layer."""
+    norm: Norm = "none"
+    """Normalisation after each hidden layer: batch, group or none."""
+
+
+class CNNConfig(StrictConfig):
+    """The convolutional network of McMahan et al. 2017."""
+
+    name: Literal["cnn"] = "cnn"
+    norm: Norm = "none"
+    """Normalisation after each convolution: batch, group or none (as published)."""
+
+
+class LeNetConfig(StrictConfig):
+    """LeNet with normalisation after both convolutions and the first linear layer."""
+
+    name: Literal["lenet-bn"] = "lenet-bn"
+    width: int = Field(default=16, ge=1)
+    """Channels of the first convolution; the second has twice, the first linear layer four times
+    as many."""
+    norm: Norm = "batch"
+    """Normalisation: batch, group or none."""
+
+
+class ResNet8Config(StrictConfig):
+    """CIFAR ResNet with 8 weighted layers."""
+
+    name: Literal["resnet-8"] = "resnet-8"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
+class ResNet20Config(StrictConfig):
+    """CIFAR ResNet with 20 weighted layers."""
+
+    name: Literal["resnet-20"] = "resnet-20"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
+class ResNet18Config(StrictConfig):
+    """ResNet-18 with a 3x3 stem and no first pooling."""
+
+    name: Literal["resnet-18"] = "resnet-18"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
+class WRN161Config(StrictConfig):
+    """Wide ResNet of depth 16 and width 1."""
+
+    name: Literal["wrn-16-1"] = "wrn-16-1"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
+class WRN402Config(StrictConfig):
+    """Wide ResNet of depth 40 and width 2."""
+
+    name: Literal["wrn-40-2"] = "wrn-40-2"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
+class MobileNetV2Config(StrictConfig):
+    """MobileNetV2 with the strides of its CIFAR form."""
+
+    name: Literal["mobilenet-v2"] = "mobilenet-v2"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""

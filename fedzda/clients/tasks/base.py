@@ -1,0 +1,80 @@
+"""The interface of a task: a loss to train on, and statistics that add up.
+
+A metric is computed from sums over samples, so that batches, workers and clients can be combined
+in any grouping: ``metrics(statistics of A + statistics of B)`` is the metric of A and B together.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from fedzda.base import ImageSpec, StrictConfig
+
+Batch = Mapping[str, torch.Tensor]
+"""Columns of a data set, each with the samples along the first dimension."""
+
+
+class Task(ABC):
+    """What is learned. A concrete task is built as ``Task(config, image)``."""
+
+    Config: ClassVar[type[StrictConfig]]
+    """Its configuration block."""
+    columns: ClassVar[tuple[str, ...]]
+    """Columns of the data set that a batch must hold."""
+    primary: ClassVar[str]
+    """The metric that reports and selections look at."""
+    higher_is_better: ClassVar[bool]
+    """Direction of ``primary``."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """The mean training loss of a batch, a scalar to differentiate."""
+
+    @abstractmethod
+    def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """What ``model`` makes of a batch, samples along the first dimension."""
+
+    @abstractmethod
+    def sample_statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Float64 figures of every sample, ``(N, …)``; their sums give all metrics."""
+
+    @abstractmethod
+    def metrics(self, statistics: Batch) -> dict[str, float]:
+        """Scalars from summed statistics; NaN where there was no sample."""
+
+    @abstractmethod
+    def details(self, statistics: Batch) -> dict[str, list[float]]:
+        """Lists from summed statistics, such as one figure per class; NaN where none exists."""
+
+    @abstractmethod
+    def validate(self, model: nn.Module, image: ImageSpec) -> None:
+        """Raise :class:`fedzda.base.UserError` unless ``model`` fits the task and the images."""
+
+    def statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Statistics summed over a batch."""
+        return {k: v.sum(dim=0) for k, v in self.sample_statistics(outputs, batch).items()}
+
+    def segment_statistics(
+        self, outputs: torch.Tensor, batch: Batch, segments: torch.Tensor, num_segments: int
+    ) -> dict[str, torch.Tensor]:
+        """Statistics summed per segment, so that one forward pass can serve many clients.
+
+        Args:
+            outputs: Of :meth:`outputs`, ``(N, …)``.
+            batch: The batch they belong to.
+            segments: Segment of each sample, int64 ``(N,)`` in ``0 .. num_segments - 1``.
+            num_segments: Number of segments; those without samples stay zero.
+
+        Returns:
+            As :meth:`statistics`, with a leading dimension of ``num_segments``.
+        """
+        summed = {}
+        for name, values in self.sample_statistics(outputs, batch).items():
+            empty = values.new_zeros((num_segments, *values.shape[1:]))
+            summed[name] = empty.index_add_(0, segments, values)
+        return summed

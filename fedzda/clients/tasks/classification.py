@@ -1,0 +1,90 @@
+"""Image classification: cross entropy, accuracy and per-class recall."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fedzda.base import ImageSpec, StrictConfig, UserError
+from fedzda.clients.tasks.base import Batch, Task
+from fedzda.clients.tasks.config import ClassificationConfig
+
+
+class Classification(Task):
+    """One label per image.
+
+    A batch holds ``image``, normalised float ``(N, C, H, W)``, and ``label``, int64 ``(N,)``.
+    """
+
+    Config = ClassificationConfig
+    columns = ("image", "label")
+    primary = "accuracy"
+    higher_is_better = True
+
+    def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
+        assert isinstance(config, ClassificationConfig)
+        self.label_smoothing = config.label_smoothing
+        self.num_classes = image.num_classes
+
+    def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean cross entropy in nats, with label smoothing if configured."""
+        return functional.cross_entropy(
+            model(batch["image"]), batch["label"], label_smoothing=self.label_smoothing
+        )
+
+    def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Logits ``(N, num_classes)``."""
+        logits: torch.Tensor = model(batch["image"])
+        return logits
+
+    def sample_statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Loss, hit, count ``(N,)`` and the last two by class ``(N, num_classes)``."""
+        labels = batch["label"]
+        loss = functional.cross_entropy(outputs.double(), labels, reduction="none")
+        correct = (outputs.argmax(dim=1) == labels).double()
+        class_count = functional.one_hot(labels, self.num_classes).double()
+        return {
+            "loss": loss,
+            "correct": correct,
+            "count": torch.ones_like(loss),
+            "class_correct": class_count * correct[:, None],
+            "class_count": class_count,
+        }
+
+    def metrics(self, statistics: Batch) -> dict[str, float]:
+        """``accuracy`` in [0, 1] and ``loss``, the mean plain cross entropy in nats."""
+        count = statistics["count"]
+        return {
+            "accuracy": (statistics["correct"] / count).item(),
+            "loss": (statistics["loss"] / count).item(),
+        }
+
+    def details(self, statistics: Batch) -> dict[str, list[float]]:
+        """``recall`` of each class in [0, 1], NaN for a class without samples."""
+        recall: list[float] = (statistics["class_correct"] / statistics["class_count"]).tolist()
+        return {"recall": recall}
+
+    def validate(self, model: nn.Module, image: ImageSpec) -> None:
+        """Run ``model`` on two black images; raise UserError unless it gives a logit per class."""
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                outputs = model(torch.zeros(2, *image.shape, device=device))
+        except Exception as error:
+            raise UserError(
+                f"the model fails on images of shape {image.shape} (channels, height, width): "
+                f"{type(error).__name__}: {error}. Choose a model for images of this shape."
+            ) from error
+        finally:
+            model.train(was_training)
+        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else None
+        if shape != (2, image.num_classes):
+            found = type(outputs).__name__ if shape is None else f"shape {shape}"
+            raise UserError(
+                f"the model must return logits of shape (N, {image.num_classes}), one per class of "
+                f"the data set (got {found} for N = 2). Set its number of outputs to "
+                f"{image.num_classes}."
+            )

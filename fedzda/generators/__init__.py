@@ -1,0 +1,1 @@
+"""Zero-shot synthesis of labelled images from a frozen classifier. Plain PyTorch."""

@@ -1,0 +1,166 @@
+"""Small parts of the report: markup, units, ticks, verdict, colours."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fedzda.platform.report import units, verdict
+from fedzda.platform.report.charts.heat import colour
+from fedzda.platform.report.charts.size import rank_correlation
+from fedzda.platform.report.data import collect
+from fedzda.platform.report.markup import Markup, join, tag
+from fedzda.platform.report.svg import Axis, log_ticks, ticks
+
+from .make_run import make_run
+
+NBSP = "\u00a0"
+
+
+def test_markup_escapes_text_and_attributes_but_not_markup():
+    assert tag("p", "<&>", tag("b", "x"), title='"') == (
+        '<p title="&quot;">&lt;&amp;&gt;<b>x</b></p>'
+    )
+    assert tag("div", hidden=True, id=None, class_="a", data_tip="t") == (
+        '<div hidden class="a" data-tip="t"></div>'
+    )
+    assert tag("meta", charset="utf-8") == '<meta charset="utf-8">'
+    assert tag("circle", cx=1.2345, cy=2.0) == '<circle cx="1.2" cy="2"></circle>'
+    assert isinstance(join("a", None, Markup("<b>")), Markup)
+    assert join("a", None, Markup("<b>")) == "a<b>"
+
+
+def test_units():
+    accuracy, loss = units.metric("accuracy"), units.metric("loss")
+    assert accuracy.show(0.4104) == f"41.0{NBSP}%"
+    assert accuracy.gap(-0.37) == f"37.0{NBSP}points"
+    assert accuracy.interval([0.88, 0.94]) == f"88.0{NBSP}to{NBSP}94.0{NBSP}%"
+    assert accuracy.show(None) == accuracy.show(float("nan")) == accuracy.interval(None) == "–"
+    assert (loss.show(0.12345), loss.higher_is_better, loss.fraction) == ("0.1235", False, False)
+    assert units.size(999) == f"999{NBSP}B"
+    assert units.size(123_456_789) == f"123.5{NBSP}MB"
+    assert units.duration(59.94) == f"59.9{NBSP}s"
+    assert units.duration(3599.7) == f"1{NBSP}h 0{NBSP}min"
+    assert units.names(["3"]) == "3"
+    assert units.names(["3", "7"]) == "3 and 7"
+    assert units.names([str(i) for i in range(20)]) == "0, 1, 2, 3, 4 and 15 more"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (49.5, 99.2, [40, 60, 80, 100]),
+        (0.001, 0.0042, [0.001, 0.002, 0.003, 0.004, 0.005]),
+        (-3, 3, [-4, -2, 0, 2, 4]),
+        (5, 5, [4.4, 4.6, 4.8, 5, 5.2, 5.4, 5.6]),
+    ],
+)
+def test_ticks_cover_the_range(low, high, expected):
+    found = ticks(low, high)
+    assert found[0] <= low
+    assert found[-1] >= high
+    assert len(found) <= 6
+    if len(expected) <= 6:
+        assert found == pytest.approx(expected)
+
+
+def test_ticks_cover_any_range():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        low, high = sorted(rng.normal(size=2) * 10.0 ** rng.integers(-6, 7))
+        found = ticks(low, high)
+        assert len(found) in range(2, 7)
+        slack = 1e-6 * (high - low)
+        assert found[0] <= low + slack
+        assert found[-1] >= high - slack
+
+
+def test_log_ticks():
+    assert log_ticks(40, 2700) == [20, 50, 100, 200, 500, 1000, 2000, 5000]
+    assert log_ticks(1, 1e6) == [10.0**k for k in range(7)]
+    axis = Axis([10, 100, 1000], "x", log=True)
+    assert axis.place(100) == pytest.approx(0.5)
+
+
+def test_cividis_agrees_with_matplotlib():
+    import matplotlib as mpl
+    from matplotlib.colors import to_rgb
+
+    for share in np.linspace(0, 1, 41):
+        reference = mpl.colormaps["cividis"](share)[:3]
+        assert to_rgb(colour(share)) == pytest.approx(reference, abs=0.04)
+
+
+def test_rank_correlation_agrees_with_scipy():
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 9, 60).astype(float)
+    b = a + rng.normal(0, 4, 60).round()
+    assert rank_correlation(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert rank_correlation(a, np.ones(60)) == 0.0
+
+
+def change(run, **figures):
+    """Overwrites stored figures of a run."""
+    summary = json.loads((run / "summary.json").read_text())
+    summary["metrics"]["accuracy"] |= figures
+    (run / "summary.json").write_text(json.dumps(summary))
+
+
+def test_verdict_names_the_worst_tenth(tmp_path):
+    run = make_run(tmp_path / "run")
+    data = collect(run)
+    ids = sorted(data.final.client, key=lambda c: (data.final.value[c], c))[:2]
+    change(run, worst10=0.41, mean=0.78)
+    first = verdict.sentences(collect(run))[0]
+    assert first == (
+        f"The worst tenth of clients (clients {ids[0]} and {ids[1]}) reach 41.0{NBSP}% on "
+        f"average, 37.0{NBSP}points below the mean."
+    )
+
+
+def test_verdict_of_ten_clients_names_one(tmp_path):
+    data = collect(make_run(tmp_path / "run", clients=10))
+    worst = int(np.argmin(data.final.value))
+    assert verdict.sentences(data)[0].startswith(
+        f"The worst tenth of clients (client {worst}) reaches "
+    )
+
+
+def test_verdict_tells_the_course_and_the_class(tmp_path):
+    data = collect(make_run(tmp_path / "run"))
+    said = " ".join(verdict.sentences(data))
+    label = min(data.class_recalls, key=lambda each: data.class_recalls[each][0])
+    assert f"Class {label} is recognised worst" in said
+    gaps = [f["mean"] - f["worst10"] for _, f in (data.history[0], data.history[-1])]
+    word = "shrank" if gaps[1] < gaps[0] else "grew"
+    assert f"{word} from {100 * gaps[0]:.1f}{NBSP}points in round 1" in said
+
+
+def test_class_map_picks_the_edges(tmp_path):
+    data = collect(make_run(tmp_path / "run", rounds=1, clients=150))
+    order = data.final.client[np.argsort(data.final.value, kind="stable")]
+    shown = data.map_clients
+    assert shown.size == 100
+    assert shown[:25].tolist() == order[:25].tolist()
+    assert shown[-25:].tolist() == order[-25:].tolist()
+    assert np.unique(shown).size == 100
+    assert data.recall_map.shape == (10, 100)
+    assert np.isfinite(data.recall_map).sum(axis=0).tolist() == [2] * 100
+
+
+def test_sizes_are_training_samples_by_client(tmp_path):
+    data = collect(make_run(tmp_path / "run", rounds=1))
+    what, sizes = data.sizes
+    assert what == "training samples"
+    assert sizes.tolist() == [2 * (20 + 9 * client) for client in range(20)]
+    (data.folder.path / "artifacts" / "label_counts.parquet").unlink()
+    what, sizes = collect(data.folder.path).sizes
+    assert what == "test samples"
+    assert sizes.tolist() == [10 + 7 * client for client in range(20)]
+
+
+def test_verdict_counts_a_long_tail(tmp_path):
+    data = collect(make_run(tmp_path / "run", rounds=1, clients=90))
+    assert verdict.sentences(data)[0].startswith("The worst tenth of clients (9 of 90) reach ")

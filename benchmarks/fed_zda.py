@@ -2,7 +2,7 @@
 
     python benchmarks/fed_zda.py --run digits                 # 20 cells, minutes
     FEDZDA_DATA=… python benchmarks/fed_zda.py --run mnist    # 20 cells, about an hour on 2 cores
-    python benchmarks/fed_zda.py --table digits --table mnist # writes docs/methods/fed-zda.md's tables
+    python benchmarks/fed_zda.py --table digits --table mnist # the tables of docs/methods
 
 Every finished cell is a small JSON file under docs/studies/results/, and cells that have one are
 skipped. All arms share data, partition, cohorts, batches and the aggregation of BatchNorm
@@ -52,6 +52,7 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 def cell_path(data: str, arm: str, seed: int) -> Path:
+    """Where the result of one simulation is kept."""
     return RESULTS / f"fed-zda-{data}" / f"{arm}-s{seed}.json"
 
 
@@ -89,6 +90,7 @@ def run_cell(data: str, arm: str, seed: int, workers: int) -> dict[str, Any]:
 
 
 def run_all(data: str, arms: list[str], workers: int) -> None:
+    """Every cell that has no result yet, seed by seed."""
     for seed in SEEDS:
         for arm in arms:
             path = cell_path(data, arm, seed)
@@ -115,8 +117,9 @@ def table(data: str) -> str:
         arm: [json.loads(p.read_text()) for s in SEEDS if (p := cell_path(data, arm, s)).exists()]
         for arm in ARMS
     }
-    head = "| arm | seeds | mean % | worst-10 % | variance (pp²) | Δ mean | Δ worst-10 % | global % |"
-    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    columns = ["arm", "seeds", "mean %", "worst-10 %", "variance (pp²)"]
+    columns += ["Δ mean", "Δ worst-10 %", "global %"]
+    lines = ["| " + " | ".join(columns) + " |", "|---|---|---|---|---|---|---|---|"]
     for arm, rows in cells.items():
         if rows:
             lines.append(_line(arm, rows, cells["fed-avg"]))
@@ -136,7 +139,8 @@ def _line(arm: str, rows: list[dict[str, Any]], base: list[dict[str, Any]]) -> s
 
     def paired(name: str) -> str:
         by_seed = {row["seed"]: row["last10"][name] for row in base}
-        gains = [100 * (r["last10"][name] - by_seed[r["seed"]]) for r in rows if r["seed"] in by_seed]
+        kept = [row for row in rows if row["seed"] in by_seed]
+        gains = [100 * (row["last10"][name] - by_seed[row["seed"]]) for row in kept]
         if arm == "fed-avg" or not gains:
             return "–"
         mean, half = interval(gains)
@@ -158,6 +162,7 @@ def write_table(data: str) -> None:
 
 
 def main() -> None:
+    """Run cells and write tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--run", choices=SETTINGS, action="append", default=[])
     parser.add_argument("--table", choices=SETTINGS, action="append", default=[])

@@ -45,7 +45,7 @@ class FedzdaError(Exception):
 
 
 class UserError(FedzdaError):
-    """The input of the user is wrong (exit code 2). Carries every problem found, not only the first.
+    """The input of the user is wrong (exit code 2). Carries all problems, not the first only.
 
     Args:
         *problems: One sentence each: parameter, rule, value found, way out.

@@ -1,0 +1,1 @@
+"""What a simulated device does: models, tasks, local training, hooks."""

@@ -1,4 +1,4 @@
-"""One per process: the resident model, the task and the data, serving one client after the other."""
+"""One per process: the resident model, the task and the data, serving client after client."""
 
 from __future__ import annotations
 

@@ -7,31 +7,10 @@ import torch
 from torch import nn
 
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
-from fedzda.platform.config import AdamConfig, LocalConfig, SGDConfig
+from fedzda.clients.optimizers import Optimizer, make_optimizer
+from fedzda.platform.config import LocalConfig
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-
-
-def make_optimizer(
-    config: SGDConfig | AdamConfig, model: nn.Module, factor: float
-) -> torch.optim.Optimizer:
-    """The optimiser of one client's round; ``factor`` scales the step size (decay over rounds)."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if isinstance(config, AdamConfig):
-        first, second = config.betas
-        return torch.optim.AdamW(
-            parameters,
-            lr=config.lr * factor,
-            betas=(first, second),
-            weight_decay=config.weight_decay,
-        )
-    return torch.optim.SGD(
-        parameters,
-        lr=config.lr * factor,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.nesterov,
-    )
 
 
 def batches(size: int, config: LocalConfig, rng: np.random.Generator) -> list[np.ndarray]:
@@ -76,7 +55,7 @@ def train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.
 def step(
     run: LocalRun,
     batch: Batch,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     clip_norm: float | None,
     hooks: list[Hook],
 ) -> float:

@@ -1,0 +1,1 @@
+"""Quantization and on-device variants (plain PyTorch)."""

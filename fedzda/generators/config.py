@@ -51,7 +51,7 @@ class ZSCGANConfig(StrictConfig):
     """Weight of the cross entropy between the label and the classifier's output."""
     bn_weight: float = Field(default=5.0, ge=0)
     """Weight of the distance to the BatchNorm statistics."""
-    diversity_weight: float = Field(default=0.3, ge=0)
+    diversity_weight: float = Field(default=1.0, ge=0)
     """Weight of the reward for pairs of one class that differ as their noise does (mode seeking);
     0 lets the images of a class collapse to a few."""
     bn: BNMatchConfig = BNMatchConfig()

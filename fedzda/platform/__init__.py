@@ -1,0 +1,1 @@
+"""The simulator: configuration, data, engines, rounds, records, reports, command line."""

@@ -64,12 +64,42 @@ CATALOG: dict[str, dict[str, Entry]] = {
         name: Entry(f"{_PARTS}.{module}:assign", summary, f"{_PARTS}.config:{config}")
         for name, module, config, summary in [
             ("iid", "iid", "IidConfig", "equal shares of shuffled data"),
-            ("dirichlet", "dirichlet", "DirichletConfig", "label shares from Dirichlet(alpha), vectorised"),
-            ("flwr-dirichlet", "flwr", "FlwrDirichletConfig", "flwr-datasets' Dirichlet with retries"),
-            ("inner-dirichlet", "inner_dirichlet", "InnerDirichletConfig", "given sizes, Dirichlet labels inside"),
-            ("flwr-inner-dirichlet", "flwr", "FlwrInnerDirichletConfig", "flwr-datasets' inner Dirichlet, sample by sample"),
-            ("pathological", "pathological", "PathologicalConfig", "a fixed number of classes per client"),
-            ("flwr-pathological", "flwr", "FlwrPathologicalConfig", "flwr-datasets' fixed number of classes"),
+            (
+                "dirichlet",
+                "dirichlet",
+                "DirichletConfig",
+                "label shares from Dirichlet(alpha), vectorised",
+            ),
+            (
+                "flwr-dirichlet",
+                "flwr",
+                "FlwrDirichletConfig",
+                "flwr-datasets' Dirichlet with retries",
+            ),
+            (
+                "inner-dirichlet",
+                "inner_dirichlet",
+                "InnerDirichletConfig",
+                "given sizes, Dirichlet labels inside",
+            ),
+            (
+                "flwr-inner-dirichlet",
+                "flwr",
+                "FlwrInnerDirichletConfig",
+                "flwr-datasets' inner Dirichlet, sample by sample",
+            ),
+            (
+                "pathological",
+                "pathological",
+                "PathologicalConfig",
+                "a fixed number of classes per client",
+            ),
+            (
+                "flwr-pathological",
+                "flwr",
+                "FlwrPathologicalConfig",
+                "flwr-datasets' fixed number of classes",
+            ),
             ("shard", "flwr", "ShardConfig", "shards of label-sorted data"),
             ("distribution", "flwr", "DistributionConfig", "label shares from a given table"),
             ("continuous", "flwr", "ContinuousConfig", "split along a real-valued column"),
@@ -148,16 +178,24 @@ CATALOG: dict[str, dict[str, Entry]] = {
     },
     "strategies": {
         "fed-avg": Entry(
-            f"{_STRATEGIES}.fed_avg:FedAvg", "weighted averaging (McMahan et al. 2017)"
+            f"{_STRATEGIES}.fed_avg:FedAvg",
+            "weighted averaging (McMahan et al. 2017)",
+            f"{_STRATEGIES}.config:FedAvgConfig",
         ),
         "fed-zdac": Entry(
-            f"{_STRATEGIES}.fed_zdac:FedZDAC", "zero-shot data augmentation at the clients"
+            f"{_STRATEGIES}.fed_zdac:FedZDAC",
+            "zero-shot data augmentation at the clients",
+            f"{_STRATEGIES}.config:FedZDACConfig",
         ),
         "fed-zdas": Entry(
-            f"{_STRATEGIES}.fed_zdas:FedZDAS", "zero-shot data augmentation at the server"
+            f"{_STRATEGIES}.fed_zdas:FedZDAS",
+            "zero-shot data augmentation at the server",
+            f"{_STRATEGIES}.config:FedZDASConfig",
         ),
         "fed-zda": Entry(
-            f"{_STRATEGIES}.fed_zda:FedZDA", "zero-shot data augmentation at both ends"
+            f"{_STRATEGIES}.fed_zda:FedZDA",
+            "zero-shot data augmentation at both ends",
+            f"{_STRATEGIES}.config:FedZDAConfig",
         ),
         "flwr-fed-avg": _flwr("FlwrFedAvgConfig", "Flower's FedAvg"),
         "flwr-fed-prox": _flwr(

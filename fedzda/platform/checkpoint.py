@@ -6,6 +6,7 @@ the rest is JSON; nothing is pickled.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -89,8 +90,8 @@ def load_latest(folder: Path) -> Checkpoint | None:
     for path in sorted(folder.glob("round-*"), reverse=True):
         try:
             return load(path)
-        except Exception:  # damaged: the one before it still counts
-            continue
+        except Exception as error:  # damaged: the one before it still counts
+            logging.getLogger(__name__).warning("checkpoint %s cannot be read: %s", path, error)
     return None
 
 

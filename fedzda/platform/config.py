@@ -30,7 +30,7 @@ class TargetConfig(StrictConfig):
 
     target: str = Field(pattern=r"^[\w.]+:[\w.]+$")
     """``package.module:Name``, looked up beside the YAML file first."""
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default={})
     """Keyword arguments of the component, passed as they are."""
 
 
@@ -223,8 +223,6 @@ class SimulationConfig(StrictConfig):
     """Folder that run folders are made in."""
     report: bool = True
     """Write report.html and figures at the end (``fedzda report RUN`` makes them at any time)."""
-    trackers: list[str] = []
-    """Further sinks of the records (none ships yet)."""
 
 
 def slots(model: type[StrictConfig]) -> dict[str, Slot]:

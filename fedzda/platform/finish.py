@@ -13,8 +13,8 @@ from flwr.app import ArrayRecord
 from fedzda.platform.data.federation import Federation
 from fedzda.platform.fairness import summarise
 from fedzda.platform.files import replacing, write_json
-from fedzda.platform.records import arrays_of
 from fedzda.platform.recorder import read_clients
+from fedzda.platform.records import arrays_of
 from fedzda.platform.rounds import RoundLoop
 from fedzda.platform.runs import RunFolder
 

@@ -34,7 +34,7 @@ def add_plugin_folder(folder: Path) -> None:
 
 
 def entries(kind: str) -> dict[str, Entry]:
-    """All named components of a kind: the catalogue, then installed plug-ins (which may not shadow it)."""
+    """All named components of a kind: the catalogue, then plug-ins, which may not shadow it."""
     found = dict(CATALOG[kind])
     if kind in _DISTRIBUTION_KINDS:
         for point in importlib.metadata.entry_points(group=f"fedzda.{kind}"):
@@ -87,6 +87,7 @@ def config_class(kind: str, name: str) -> Any:
     component = import_target(found.target)
     if not hasattr(component, "Config"):
         raise UserError(
-            f"{kind} '{name}' ({found.target}) has no Config class: add one that derives from fedzda.base.StrictConfig."
+            f"{kind} '{name}' ({found.target}) has no Config class: "
+            "add one that derives from fedzda.base.StrictConfig."
         )
     return component.Config

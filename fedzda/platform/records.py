@@ -1,4 +1,4 @@
-"""Between Flower's records (npy bytes) and plain arrays. With the engines the only Flower code here."""
+"""Between Flower's records (npy bytes) and plain arrays."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from fedzda.base import UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import plugins
@@ -13,6 +11,7 @@ from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config_load import from_dict
 from fedzda.platform.files import write_text
 from fedzda.platform.runs import Run, RunFolder
+from fedzda.platform.yaml_loader import dump
 
 
 def reopen(
@@ -39,7 +38,7 @@ def reopen(
         )
     folder = RunFolder(run.path)
     if rounds is not None:
-        write_text(run.path / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
+        write_text(run.path / "config.yaml", dump(plain(config)))
     (run.path / "summary.json").unlink(missing_ok=True)
     return config, folder, source, latest
 

@@ -20,8 +20,8 @@ from fedzda.platform.config import SimulationConfig
 from fedzda.platform.engines.grid import EngineGrid
 from fedzda.platform.fairness import describe
 from fedzda.platform.files import json_line
-from fedzda.platform.records import arrays_of, restore_dtypes
 from fedzda.platform.recorder import Recorder
+from fedzda.platform.records import arrays_of, restore_dtypes
 from fedzda.platform.runs import RunFolder
 from fedzda.platform.state_codec import state_of
 
@@ -200,7 +200,7 @@ class RoundLoop:
 
 @contextmanager
 def seeded_globals(seed: int, round_: int) -> Iterator[None]:
-    """Seed ``random`` and ``numpy.random``, which Flower samples and draws noise from; then restore."""
+    """Seed ``random`` and ``numpy.random``, which Flower draws from, for a block; then restore."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002
     low = int(stream(seed, "server", round_).generate_state(1)[0])
     random.seed(low)

@@ -17,11 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from fedzda.base import UserError
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.files import read_json, write_json, write_text
+from fedzda.platform.yaml_loader import dump, load_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +66,7 @@ class RunFolder:
         run = cls(path)
         for part in (run.clients, run.checkpoints, run.artifacts):
             part.mkdir()
-        write_text(path / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
+        write_text(path / "config.yaml", dump(plain(config)))
         write_text(path / "overrides.txt", "".join(f"{item}\n" for item in overrides))
         write_json(path / "meta.json", provenance(folder))
         return run
@@ -115,7 +114,7 @@ def provenance(folder: Path) -> dict[str, Any]:
 
 
 def _commit(folder: Path) -> str | None:
-    """The commit of the user's own repository around the YAML file, with a mark if it has changes."""
+    """The commit of the repository around the YAML file, marked if it has changes."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"],
@@ -143,7 +142,7 @@ class Run:
         from fedzda.platform.config_load import from_dict
 
         plugins.add_plugin_folder(Path(self.meta["source_folder"]))
-        raw = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        raw = load_file(self.path / "config.yaml").data
         return from_dict(raw, source=str(self.path / "config.yaml"))
 
     @property

@@ -28,8 +28,8 @@ from fedzda.platform.engines.calls import HandlerSpec
 from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
 from fedzda.platform.finish import finish, write_data_artifacts
 from fedzda.platform.logs import log_to
-from fedzda.platform.records import array_record
 from fedzda.platform.recorder import Recorder
+from fedzda.platform.records import array_record
 from fedzda.platform.rounds import RoundLoop, Totals
 from fedzda.platform.runs import Run, RunFolder, load
 from fedzda.platform.setting import Setting
@@ -83,7 +83,7 @@ class Simulation:
     def build(
         cls, config: SimulationConfig, folder: Path | None = None, overrides: Sequence[str] = ()
     ) -> Simulation:
-        """Load the data, deal it out, build model, task and strategy; nothing is written but the cache.
+        """Load and deal out the data, build model, task and strategy; only the cache is written.
 
         Args:
             config: A resolved configuration.

@@ -1,0 +1,1 @@
+"""What the server does with a round, one Flower strategy per file."""

@@ -7,16 +7,11 @@ Limit case: one client is local training.
 
 from __future__ import annotations
 
-from typing import Literal
-
-from fedzda.platform.config import StrategyConfig
 from fedzda.strategies.base import MeanStrategy
+from fedzda.strategies.config import FedAvgConfig
 
 
 class FedAvg(MeanStrategy):
     """Weighted averaging of the clients' models. Leaves the client: its model, its sample count."""
 
-    class Config(StrategyConfig):
-        """Federated averaging."""
-
-        name: Literal["fed-avg"] = "fed-avg"
+    Config = FedAvgConfig

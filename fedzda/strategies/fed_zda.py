@@ -6,11 +6,9 @@ Fed-ZDAC and Fed-ZDAS in the same round, as the patent's abstract allows. Limit 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from flwr.app import ArrayRecord, Message, MetricRecord
 
-from fedzda.strategies.zda_config import ClientSideConfig, ServerSideConfig, SynthesisConfig
+from fedzda.strategies.config import FedZDAConfig
 from fedzda.strategies.zdac import ClientSide
 from fedzda.strategies.zdas import ServerSide
 
@@ -21,10 +19,7 @@ class FedZDA(ServerSide, ClientSide):
     Leaves the client: its model in the clear and its sample count.
     """
 
-    class Config(SynthesisConfig, ClientSideConfig, ServerSideConfig):
-        """Zero-shot data augmentation at both ends."""
-
-        name: Literal["fed-zda"] = "fed-zda"
+    Config = FedZDAConfig
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord

@@ -11,11 +11,9 @@ the last round is FedAvg, bit for bit.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from flwr.app import ArrayRecord, Message, MetricRecord
 
-from fedzda.strategies.zda_config import ClientSideConfig, SynthesisConfig
+from fedzda.strategies.config import FedZDACConfig
 from fedzda.strategies.zdac import ClientSide
 
 
@@ -25,10 +23,7 @@ class FedZDAC(ClientSide):
     Leaves the client: its model and its sample count, as in FedAvg. Nothing else.
     """
 
-    class Config(SynthesisConfig, ClientSideConfig):
-        """Zero-shot data augmentation at the clients."""
-
-        name: Literal["fed-zdac"] = "fed-zdac"
+    Config = FedZDACConfig
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord

@@ -1,19 +1,17 @@
 """Fed-ZDAS: zero-shot data augmentation at the server.
 
-Hao et al., CVPR Workshops 2021, arXiv 2104.13417; patent US 12236370 B2, claim 5: the server inverts
-each uploaded client model, averages the models, and trains the average on the synthetic set. Our
-choices: the synthesizer, the start round, inverting groups of client models together
+Hao et al., CVPR Workshops 2021, arXiv 2104.13417; patent US 12236370 B2, claim 5: the server
+inverts each uploaded client model, averages the models, and trains the average on the synthetic
+set. Our choices: the synthesizer, the start round, inverting groups of client models together
 (``server_group_size: 1`` is the claim's letter), the server's steps and step size. Limit case:
 ``server_start_round`` beyond the last round is FedAvg.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
-from fedzda.strategies.zda_config import ServerSideConfig, SynthesisConfig
+from fedzda.strategies.config import FedZDASConfig
 from fedzda.strategies.zdac import require_batchnorm
 from fedzda.strategies.zdas import ServerSide
 
@@ -25,10 +23,7 @@ class FedZDAS(ServerSide):
     ``server_classes: known`` its class counts too.
     """
 
-    class Config(SynthesisConfig, ServerSideConfig):
-        """Zero-shot data augmentation at the server."""
-
-        name: Literal["fed-zdas"] = "fed-zdas"
+    Config = FedZDASConfig
 
     def check(self, model: torch.nn.Module) -> None:
         """Refuse a model that cannot be inverted, before anything runs."""

@@ -1,4 +1,4 @@
-"""Configuration of Flower's own strategies (imports no Flower). Defaults are Flower's unless said."""
+"""Configuration of Flower's own strategies (imports no Flower). Defaults are Flower's, or said."""
 
 from __future__ import annotations
 

@@ -23,21 +23,21 @@ from fedzda.strategies.base import ARRAYS, MeanStrategy
 from fedzda.strategies.flwr_config import FlwrConfig
 
 _NO_FRACTION = 1e-12
-"""A fraction of no clients that Flower does not read as 'switched off'."""
+"""A fraction of no clients that Flower does not take for 0, which switches training off."""
 
 
 class FlowerStrategy(MeanStrategy):
     """A strategy of Flower's, chosen by the configuration's class.
 
-    Leaves the client: its model, its sample count, and what ``client_keys`` of the configuration asks
-    for (q-FedAvg: its training loss).
+    Leaves the client: its model, its sample count, and what ``client_keys`` asks for (q-FedAvg:
+    its training loss).
     """
 
     needs_models = True
     config: Any
 
     def __init__(self, config: FlwrConfig) -> None:
-        super().__init__(config)  # type: ignore[arg-type]
+        super().__init__(config)
         self._full: dict[int, ArrayRecord] = {}
 
     def bind(self, setting: Setting) -> None:

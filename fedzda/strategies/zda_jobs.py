@@ -139,7 +139,7 @@ def refine(handler: Any, job: Refinement) -> tuple[dict[str, torch.Tensor], floa
         rows = torch.randint(len(job.images), (job.batch_size,), generator=rng)
         optimizer.zero_grad()
         loss = F.cross_entropy(model(handler.image.normalize(job.images[rows])), job.targets[rows])
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         total += float(loss.detach())
     arrays = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -16,7 +16,7 @@ from fedzda.platform.config import plain
 from fedzda.platform.parts import build_synthesizer
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.zda_config import ClientSideConfig, SynthesisConfig
+from fedzda.strategies.config import ClientSideConfig, SynthesisConfig
 from fedzda.strategies.zda_jobs import Inversion, invert
 
 SYNTHESIZER = "synthesizer"
@@ -57,7 +57,7 @@ class ClientSide(MeanStrategy):
             record[SYNTHESIZER] = array_record(self.generator or {})
         options = {name: getattr(self.config, name) for name in ClientSideConfig.model_fields}
         options["synthesizer"] = plain(self.config.synthesizer)
-        record[CONFIG]["zda"] = json.dumps(options)  # type: ignore[index]
+        record.config_records[CONFIG]["zda"] = json.dumps(options)
 
     def _invert(self, server_round: int, arrays: ArrayRecord) -> None:
         """Once per round: all clients of the cohort hold the same frozen model."""

@@ -37,7 +37,7 @@ class ServerSide(MeanStrategy):
         """Ask for class counts where the method uses them."""
         super().request(server_round, arrays, record)
         if self.config.server_classes == "known":
-            record[CONFIG]["report-class-counts"] = True  # type: ignore[index]
+            record.config_records[CONFIG]["report-class-counts"] = True
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord
@@ -84,7 +84,7 @@ class ServerSide(MeanStrategy):
         total = self.setting.image.num_classes
         if self.config.server_classes == "all":
             return list(range(total))
-        counts: Any = [reply.content["metrics"]["class-counts"] for reply in group]  # type: ignore[index]
+        counts: Any = [reply.content["metrics"]["class-counts"] for reply in group]
         return [label for label in range(total) if any(own[label] for own in counts)]
 
     def _refine(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from fedzda.platform import checkpoint
 from fedzda.platform.catalog import CATALOG
 from fedzda.platform.simulation import Simulation

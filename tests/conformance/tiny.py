@@ -1,4 +1,4 @@
-"""A simulation small enough to run dozens of times: digits, six clients, an MLP or LeNet with BatchNorm."""
+"""A simulation small enough to run dozens of times: digits, six clients, LeNet with BatchNorm."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from fedzda.base import RunError
 from fedzda.platform import checkpoint
 from fedzda.platform.config_load import load_config
@@ -25,12 +26,13 @@ from torch import nn
 
 
 class Net(nn.Module):
-    """Misbehaves once (``once``: a flag file) or for every batch that holds label-like mark."""
+    """Misbehaves at its first training batch, once (a flag file remembers) or always."""
 
     def __init__(self, how, flag, always=False):
         super().__init__()
         self.how, self.flag, self.always = how, Path(flag), always
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Linear(16, 10))
+        layers = [nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Linear(16, 10)]
+        self.net = nn.Sequential(*layers)
 
     def forward(self, x):
         if self.training and (self.always or not self.flag.exists()):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from fedzda.platform import checkpoint
 from fedzda.platform.config_load import load_config
 from fedzda.platform.simulation import Simulation

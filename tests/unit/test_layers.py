@@ -3,8 +3,9 @@
 import ast
 from pathlib import Path
 
-import fedzda
 import pytest
+
+import fedzda
 
 ROOT = Path(fedzda.__file__).parent
 MAY_IMPORT = {

@@ -10,7 +10,7 @@ _BATCH = 256
 
 
 class InitialLoss(Hook):
-    """Sends ``train_loss``, the mean loss at the received weights, before any step (arXiv 1905.10497)."""
+    """Sends ``train_loss``, the mean loss at the received weights (arXiv 1905.10497)."""
 
     def start(self, run: LocalRun) -> None:
         """Evaluate the received model on the training samples, in eval mode."""

@@ -1,4 +1,4 @@
-"""FedProx's client half: ``(mu / 2) * ||w - w_received||^2`` in the local loss (arXiv 1812.06127)."""
+"""FedProx's client half: ``(mu / 2) * ||w - w_received||^2`` in the loss (arXiv 1812.06127)."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from fedzda.platform.parts import build_synthesizer
 def deficit(counts: torch.Tensor, fill: str, cap: float) -> torch.Tensor:
     """Synthetic samples per class for a client with ``counts`` (C,) real ones.
 
-    ``to_max``: up to the largest class; ``to_mean``: up to the mean over the classes it has. No class
-    gets more than ``cap * sum(counts) / C``, rounded up.
+    ``to_max``: up to the largest class; ``to_mean``: up to the mean over the classes it has. No
+    class gets more than ``cap * sum(counts) / C``, rounded up.
     """
     held = counts[counts > 0]
     level = counts.max() if fill == "to_max" else held.double().mean().round().long()
@@ -30,9 +30,9 @@ def deficit(counts: torch.Tensor, fill: str, cap: float) -> torch.Tensor:
 class ZeroShotAugmentation(Hook):
     """Extends the client's data by images sampled from a generator of the received model.
 
-    The generator comes with the request, or is fitted here (``share: client``). Labels are hard: the
-    ones asked for. The reply's ``num-examples`` counts real samples only, so that a client with much
-    synthetic data does not dominate the average.
+    The generator comes with the request, or is fitted here (``share: client``). Labels are hard:
+    the ones asked for. The reply's ``num-examples`` counts real samples only, so that a client with
+    much synthetic data does not dominate the average.
     """
 
     def start(self, run: LocalRun) -> None:
@@ -90,10 +90,11 @@ class ZeroShotAugmentation(Hook):
         self.rng = rng
 
     def loss(self, run: LocalRun, batch: Batch, loss: torch.Tensor) -> torch.Tensor:
-        """With ``loss_mix: count``, the real loss and that of a synthetic batch, weighted by counts."""
+        """With ``loss_mix: count``, the mean of the real and a synthetic batch by their counts."""
         if self.synthetic is None or self.options["loss_mix"] == "equal":
             return loss
         real, made = len(run.data["label"]), len(self.synthetic["label"])
         rows = torch.randint(made, (len(batch["label"]),), generator=self.rng)
         extra = run.runtime.task.loss(run.model, {k: v[rows] for k, v in self.synthetic.items()})
-        return (real * loss + made * extra) / (real + made)
+        mixed: torch.Tensor = (real * loss + made * extra) / (real + made)
+        return mixed

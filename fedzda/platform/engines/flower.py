@@ -61,14 +61,16 @@ class FlowerEngine(Engine):
             self._done.wait()
 
         make_app = plugins.import_target(plugins.entry("runtimes", "flower-app").target)
-        resources = {"client_resources": {"num_cpus": 1.0, "num_gpus": 0.0}}
-        init = {"init_args": {"num_cpus": self.num_workers, "include_dashboard": False}}
+        backend: Any = {
+            "client_resources": {"num_cpus": 1.0, "num_gpus": 0.0},
+            "init_args": {"num_cpus": self.num_workers, "include_dashboard": False},
+        }
         try:
             run_simulation(
                 server_app=server,
                 client_app=make_app(self.spec, self.seed, self.config.client_timeout),
                 num_supernodes=self.num_clients,
-                backend_config={**resources, **init},
+                backend_config=backend,
             )
         except BaseException as error:
             self._grids.put(error)

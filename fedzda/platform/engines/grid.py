@@ -175,7 +175,7 @@ class EngineGrid(Grid):
 
     def _carry_out(self, calls: list[Call]) -> list[ChunkResult]:
         size = chunk_size(len(calls))
-        chunks = []
+        chunks: list[Chunk] = []
         for start in range(0, len(calls), size):
             part = calls[start : start + size]
             reduce = str(part[0].content.config().get(REDUCE, ""))
@@ -191,7 +191,8 @@ class EngineGrid(Grid):
         self.failures.lost += len(failed)
         self.failures.first_traceback = self.failures.first_traceback or failed[0].error or ""
         share = 1 - len(failed) / len(replies)
-        story = f"client {failed[0].client} failed in round {calls[0].round} ({calls[0].phase}):\n{failed[0].error}"
+        where = f"round {calls[0].round} ({calls[0].phase})"
+        story = f"client {failed[0].client} failed in {where}:\n{failed[0].error}"
         if self.policy.on_error == "fail":
             raise RunError(
                 f"{story}\nSet on_client_error to 'skip' or 'retry' to go on without such clients."
@@ -219,10 +220,9 @@ def chunk_size(cohort: int) -> int:
 
 
 def _shared_content(record: RecordDict, cache: dict[int, dict[str, Any]]) -> Content:
-    """Plain content whose arrays are decoded once per Flower record, however many clients get it."""
-    content = to_content(
-        RecordDict({k: v for k, v in record.items() if not isinstance(v, ArrayRecord)})
-    )
+    """Plain content; arrays of a Flower record are decoded once, however many clients get it."""
+    light: dict[str, Any] = {k: v for k, v in record.items() if not isinstance(v, ArrayRecord)}
+    content = to_content(RecordDict(light))
     for name, value in record.array_records.items():
         if id(value) not in cache:
             cache[id(value)] = arrays_of(value)

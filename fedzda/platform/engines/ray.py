@@ -88,7 +88,7 @@ class RayEngine(Engine):
 
     def _size(self) -> tuple[int, float]:
         """Number of workers and the share of a GPU each gets."""
-        total = ray.cluster_resources()
+        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         gpus = 0.0 if self.config.device == "cpu" else float(total.get("GPU", 0.0))
         wanted = self.config.workers
         count = wanted if isinstance(wanted, int) else max(int(total.get("CPU", 1)), 1)
@@ -97,15 +97,14 @@ class RayEngine(Engine):
         return count, gpus / count if gpus else 0.0
 
     def _spawn(self) -> Any:
-        options = {"num_cpus": 1, "num_gpus": self._gpus, "max_restarts": 0}
-        actor = ray.remote(**options)(RayWorker)
+        actor: Any = ray.remote(num_cpus=1, num_gpus=self._gpus, max_restarts=0)(RayWorker)
         return actor.remote(self.spec, self.seed, self.config.client_timeout)
 
     def _wait_ready(self, actor: Any) -> None:
         try:
             ray.get(actor.ready.remote(), timeout=_READY_TIMEOUT_SEC)
         except GetTimeoutError as error:
-            free = ray.available_resources()
+            free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
             raise RunError(
                 f"a Ray worker was not ready within {_READY_TIMEOUT_SEC:.0f} s: it needs 1 CPU and "
                 f"{self._gpus:g} GPU, and Ray has {free.get('CPU', 0):g} CPU and "

@@ -1,4 +1,4 @@
-"""The work itself: a handler, fed chunk by chunk. The same object in one process and in Ray actors."""
+"""The work itself: a handler, fed chunk by chunk, in one process and in Ray actors alike."""
 
 from __future__ import annotations
 

@@ -221,14 +221,14 @@ def test_pool_is_drawn_without_replacement_until_it_is_exhausted():
 
 
 def test_the_best_iterate_is_kept_and_not_the_last(classifier, digits):
-    """With a step size that overshoots, more steps never give a worse loss."""
-    image = digits[2]
+    """With a step size that overshoots, the loss returned never rises with the steps."""
     losses = []
-    for steps in (1, 5, 20):
-        made = synthesizer("image-distillation", steps=steps, lr=5.0, tv_weight=0.0)
-        figures = made.fit(classifier, CLASSES, image, torch_rng(0, "fit"))
+    for steps in range(1, 9):
+        made = synthesizer("image-distillation", steps=steps, lr=50.0, tv_weight=0.0)
+        figures = made.fit(classifier, CLASSES, digits[2], torch_rng(0, "fit"))
         losses.append(figures["ce_loss"] + made.config.bn_weight * figures["bn_loss"])
-    assert all(later <= earlier + 1e-5 for earlier, later in pairwise(losses))
+    assert losses[-1] < losses[0]
+    assert all(later <= earlier + 1e-4 for earlier, later in pairwise(losses))
 
 
 def test_jitter_and_flip_move_whole_images():

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from fedzda.platform.averaging import WeightedSum
 
 

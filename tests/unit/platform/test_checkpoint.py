@@ -4,11 +4,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, FedAdam
+
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import state_codec
 from fedzda.platform.checkpoint import Checkpoint
 from fedzda.platform.records import Content, array_record, arrays_of
-from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, FedAdam
 
 
 def make(round_: int) -> Checkpoint:

@@ -1,13 +1,22 @@
-"""Options of zero-shot data augmentation. The papers publish no settings: every default is our choice."""
+"""Configuration of fedzda's own strategies (imports neither torch nor Flower).
+
+The papers on zero-shot data augmentation publish no settings: every default is our choice.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
 from fedzda.base import StrictConfig
 from fedzda.platform.config import Slot, StrategyConfig
+
+
+class FedAvgConfig(StrategyConfig):
+    """Federated averaging."""
+
+    name: Literal["fed-avg"] = "fed-avg"
 
 
 class SynthesisConfig(StrategyConfig):
@@ -21,6 +30,8 @@ class SynthesisConfig(StrategyConfig):
 
 class ClientSideConfig(StrictConfig):
     """Fed-ZDAC: what clients do with synthetic images."""
+
+    fast: ClassVar[dict[str, int]] = {"start_round": 1}
 
     start_round: int = Field(default=3, ge=1)
     """First round with synthetic images: an early model gives images without meaning."""
@@ -47,6 +58,8 @@ class ClientSideConfig(StrictConfig):
 class ServerSideConfig(StrictConfig):
     """Fed-ZDAS: what the server does with the clients' models."""
 
+    fast: ClassVar[dict[str, int]] = {"server_start_round": 1}
+
     server_start_round: int = Field(default=5, ge=1)
     """First round with synthetic images at the server."""
     server_group_size: int = Field(default=3, ge=1)
@@ -71,3 +84,22 @@ class ServerSideConfig(StrictConfig):
     """Keep the averaged BatchNorm statistics, or let synthetic batches move them."""
     server_warm_start: bool = True
     """Continue from a generator of the round before."""
+
+
+class FedZDACConfig(SynthesisConfig, ClientSideConfig):
+    """Zero-shot data augmentation at the clients."""
+
+    name: Literal["fed-zdac"] = "fed-zdac"
+
+
+class FedZDASConfig(SynthesisConfig, ServerSideConfig):
+    """Zero-shot data augmentation at the server."""
+
+    name: Literal["fed-zdas"] = "fed-zdas"
+
+
+class FedZDAConfig(SynthesisConfig, ClientSideConfig, ServerSideConfig):
+    """Zero-shot data augmentation at both ends."""
+
+    fast: ClassVar[dict[str, int]] = {**ClientSideConfig.fast, **ServerSideConfig.fast}
+    name: Literal["fed-zda"] = "fed-zda"

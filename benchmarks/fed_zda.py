@@ -29,9 +29,9 @@ SEEDS = range(5)
 LAST = 10
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "digits": {"rounds": 60},
+    "digits": {"rounds": 40},
     "mnist": {
-        "rounds": 40,
+        "rounds": 30,
         "data": {
             "name": "parquet",
             "path": "${FEDZDA_DATA}/mnist",
@@ -46,8 +46,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 ARMS: dict[str, dict[str, Any]] = {
     "fed-avg": {"name": "fed-avg"},
     "fed-zdac": {"name": "fed-zdac"},
-    "fed-zdas": {"name": "fed-zdas"},
-    "fed-zda": {"name": "fed-zda"},
+    "fed-zdas": {"name": "fed-zdas", "server_synthesizer": {"name": "zs-cgan", "steps": 30}},
+    "fed-zda": {"name": "fed-zda", "server_synthesizer": {"name": "zs-cgan", "steps": 30}},
 }
 
 
@@ -64,6 +64,7 @@ def run_cell(data: str, arm: str, seed: int, workers: int) -> dict[str, Any]:
     settings = {key.replace(".", "__"): value for key, value in SETTINGS[data].items()}
     run = fedzda.run(
         "quickstart",
+        report=False,
         name=f"fed-zda-{data}-{arm}",
         seed=seed,
         strategy=strategy,

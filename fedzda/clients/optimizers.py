@@ -8,7 +8,8 @@ those of ``torch.optim`` with ``foreach=True``, bit for bit (tests/unit/clients/
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -23,6 +24,9 @@ class Optimizer(ABC):
         parameters: Trained in place; those without a gradient at the first step are left alone.
         lr: Step size.
     """
+
+    state: ClassVar[tuple[str, ...]]
+    """Attributes that hold one tensor per parameter, of its shape; empty before the first step."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
@@ -43,6 +47,13 @@ class Optimizer(ABC):
         grads = [p.grad for p in self.parameters if p.grad is not None]
         self.update([p.detach() for p in self.parameters], grads)
 
+    def narrow(self, smaller: Mapping[nn.Parameter, nn.Parameter]) -> None:
+        """Go on with ``smaller[p]``, the first rows of ``p`` in the same memory, for each ``p``."""
+        self.parameters = [smaller[parameter] for parameter in self.parameters]
+        for name in self.state:
+            values = zip(getattr(self, name), self.parameters, strict=False)
+            setattr(self, name, [value[: len(parameter)] for value, parameter in values])
+
     @abstractmethod
     def update(self, parameters: list[torch.Tensor], grads: list[torch.Tensor]) -> None:
         """Change the parameters in place."""
@@ -50,6 +61,8 @@ class Optimizer(ABC):
 
 class SGD(Optimizer):
     """Stochastic gradient descent with weight decay, momentum and Nesterov's form."""
+
+    state = ("momenta",)
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], config: SGDConfig, factor: float = 1.0
@@ -79,6 +92,7 @@ class SGD(Optimizer):
 class AdamW(Optimizer):
     """Adam with decoupled weight decay."""
 
+    state = ("first", "second")
     eps = 1e-8
 
     def __init__(

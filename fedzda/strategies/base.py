@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,9 @@ class MeanStrategy(Strategy):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over a :meth:`state`."""
+
+    def save_artifacts(self, folder: Path, server_round: int) -> None:
+        """Write what the run should keep besides the model into ``artifacts/``."""
 
     # -- training -------------------------------------------------------------------------
 

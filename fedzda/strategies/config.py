@@ -62,6 +62,8 @@ class ServerSideConfig(StrictConfig):
 
     server_start_round: int = Field(default=5, ge=1)
     """First round with synthetic images at the server."""
+    server_synthesizer: Annotated[SerializeAsAny[StrictConfig] | None, Slot("synthesizers")] = None
+    """How the server makes images; left out: as ``synthesizer`` says."""
     server_group_size: int = Field(default=3, ge=1)
     """Client models inverted together (mean of their logits and of their BatchNorm terms); 1: each
     by itself, the letter of the patent's claim."""

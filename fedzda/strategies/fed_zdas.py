@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 
 from fedzda.strategies.config import FedZDASConfig
-from fedzda.strategies.zdac import require_batchnorm
+from fedzda.strategies.zda_generators import require_batchnorm
 from fedzda.strategies.zdas import ServerSide
 
 

@@ -8,19 +8,15 @@ from typing import Any
 
 import torch
 from flwr.app import ArrayRecord, RecordDict
-from safetensors.torch import save_file
 
-from fedzda.base import torch_rng
-from fedzda.generators.quality import save_sheet
 from fedzda.platform.config import plain
-from fedzda.platform.parts import build_synthesizer
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import CONFIG, MeanStrategy
 from fedzda.strategies.config import ClientSideConfig, SynthesisConfig
+from fedzda.strategies.zda_generators import require_batchnorm, save_generator
 from fedzda.strategies.zda_jobs import Inversion, invert
 
 SYNTHESIZER = "synthesizer"
-_SHEET_PER_CLASS = 8
 
 
 class ClientSide(MeanStrategy):
@@ -75,26 +71,5 @@ class ClientSide(MeanStrategy):
     def save_artifacts(self, folder: Path, server_round: int) -> None:
         """The last generator and a sheet of its images."""
         if self.generator is not None:
-            save_generator(self, self.generator, folder, server_round)
-
-
-def save_generator(
-    strategy: MeanStrategy, state: dict[str, Any], folder: Path, server_round: int
-) -> None:
-    """Write ``generator.safetensors`` and a sample sheet, one row of images per class."""
-    config: Any = strategy.config
-    image = strategy.setting.image
-    tensors = {name: torch.as_tensor(value).contiguous() for name, value in state.items()}
-    save_file(tensors, folder / "generator.safetensors")
-    synthesizer = build_synthesizer(plain(config.synthesizer))
-    synthesizer.load_state(tensors, image)
-    labels = torch.arange(image.num_classes).repeat_interleave(_SHEET_PER_CLASS)
-    images = synthesizer.sample(labels, torch_rng(strategy.setting.seed, "sheet", server_round))
-    save_sheet(images, labels, folder / f"samples-round-{server_round:06d}.png")
-
-
-def require_batchnorm(model: torch.nn.Module) -> None:
-    """Raise UserError if the model keeps no BatchNorm statistics."""
-    from fedzda.generators.bn_match import BNMatch
-
-    BNMatch(model).close()
+            synthesizer = plain(self.config.synthesizer)
+            save_generator(self.setting, synthesizer, self.generator, folder, server_round)

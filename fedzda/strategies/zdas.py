@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from fedzda.base import numpy_rng
 from fedzda.platform.config import plain
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
+from fedzda.strategies.zda_generators import save_generator
 from fedzda.strategies.zda_jobs import Inversion, Inverted, Refinement, invert, refine
 
 
@@ -58,6 +60,16 @@ class ServerSide(MeanStrategy):
             return mean
         return self._refine(server_round, mean, inverted, images, metrics)
 
+    def save_artifacts(self, folder: Path, server_round: int) -> None:
+        """The server's generator, unless there is one of the clients' half."""
+        super().save_artifacts(folder, server_round)
+        if self.server_generator is not None and not (folder / "generator.safetensors").exists():
+            state = self.server_generator
+            save_generator(self.setting, self._synthesizer(), state, folder, server_round)
+
+    def _synthesizer(self) -> dict[str, Any]:
+        return plain(self.config.server_synthesizer or self.config.synthesizer)
+
     def _inversions(self, server_round: int, replies: list[Message]) -> list[Inversion]:
         """One job per group of clients, drawn anew every round."""
         seed = self.setting.seed
@@ -70,7 +82,7 @@ class ServerSide(MeanStrategy):
             jobs.append(
                 Inversion(
                     models=models,
-                    synthesizer=plain(self.config.synthesizer),
+                    synthesizer=self._synthesizer(),
                     classes=self._classes(group),
                     key=(seed, "zdas", server_round, start),
                     state=self.server_generator,

@@ -39,6 +39,17 @@ class Task(ABC):
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """What ``model`` makes of a batch, samples along the first dimension."""
 
+    def sample_losses(self, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The training loss of every sample ``(N,)``, whose mean over a batch is :meth:`loss`.
+
+        Not every task has one. A task that has can train many clients at once.
+
+        Args:
+            outputs: Of :meth:`outputs`, ``(N, …)``.
+            batch: The batch they belong to.
+        """
+        raise NotImplementedError(f"task {type(self).__name__} has no loss of a single sample")
+
     @abstractmethod
     def sample_statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Float64 figures of every sample, ``(N, …)``; their sums give all metrics."""

@@ -38,6 +38,12 @@ class Classification(Task):
         logits: torch.Tensor = model(batch["image"])
         return logits
 
+    def sample_losses(self, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Cross entropy of every sample ``(N,)`` in nats, smoothed as :meth:`loss` is."""
+        return functional.cross_entropy(
+            outputs, batch["label"], reduction="none", label_smoothing=self.label_smoothing
+        )
+
     def sample_statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Loss, hit, count ``(N,)`` and the last two by class ``(N, num_classes)``."""
         labels = batch["label"]

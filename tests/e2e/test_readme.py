@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from fedzda.platform.config_load import load_config
 from fedzda.platform.simulation import Simulation
 

@@ -21,6 +21,7 @@ FLOWER = (
     "platform/engines/flower.py",
     "platform/engines/grid.py",
     "platform/finish.py",
+    "platform/flower_app.py",
     "platform/parts.py",
     "platform/records.py",
     "platform/rounds.py",

@@ -46,30 +46,34 @@ class RunFolder:
         self.rounds = path / "rounds.jsonl"
 
     @classmethod
-    def create(cls, config: SimulationConfig, folder: Path, overrides: list[str]) -> RunFolder:
-        """A new folder under ``config.output`` (relative to the working directory).
-
-        Args:
-            folder: Folder of the YAML file, remembered so that ``resume`` finds plug-ins and data.
-            overrides: What was typed after the file's name.
-        """
+    def new(cls, config: SimulationConfig) -> RunFolder:
+        """An empty folder under ``config.output`` (relative to the working directory)."""
         stem = f"{datetime.now():%Y%m%d-%H%M%S}_{config.name}_s{config.seed}_{config_hash(config)}"
         root = Path(os.path.expandvars(config.output)).expanduser()
         root.mkdir(parents=True, exist_ok=True)
-        for attempt in range(1000):
-            path = root / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
+        attempt = 1
+        while True:
+            path = root / (stem if attempt == 1 else f"{stem}-{attempt}")
             try:
                 path.mkdir()
-            except FileExistsError:
-                continue
-            break
-        run = cls(path)
-        for part in (run.clients, run.checkpoints, run.artifacts):
+            except FileExistsError:  # another run was started in the same second
+                attempt += 1
+            else:
+                return cls(path)
+
+    def describe(self, config: SimulationConfig, folder: Path, overrides: list[str]) -> None:
+        """Write what the run is: configuration, overrides, provenance.
+
+        Args:
+            config: The resolved configuration.
+            folder: Folder of the YAML file, where ``resume`` finds plug-ins and data again.
+            overrides: What was typed after the file's name.
+        """
+        for part in (self.clients, self.checkpoints, self.artifacts):
             part.mkdir()
-        write_text(path / "config.yaml", dump(plain(config)))
-        write_text(path / "overrides.txt", "".join(f"{item}\n" for item in overrides))
-        write_json(path / "meta.json", provenance(folder))
-        return run
+        write_text(self.path / "config.yaml", dump(plain(config)))
+        write_text(self.path / "overrides.txt", "".join(f"{item}\n" for item in overrides))
+        write_json(self.path / "meta.json", provenance(folder))
 
     def status(self, state: str, round_: int, rounds: int, eta_sec: float | None = None) -> None:
         """Replace status.json; its time stamp is the run's heartbeat."""

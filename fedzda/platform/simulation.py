@@ -100,6 +100,7 @@ class Simulation:
         federation = prepare(config.data, config.seed, folder)
         image = image_of(federation)
         check_cohort(config, federation)
+        device_of(config.engine.device)
         model = build_model(config, image)
         build_task(config, image).validate(model, image)
         strategy = build_strategy(config)
@@ -130,13 +131,15 @@ class Simulation:
 
     def run(self, callbacks: Sequence[Any] = ()) -> Run:
         """Run all rounds in a new run folder."""
-        folder = RunFolder.create(self.config, self.folder, self.overrides)
+        folder = RunFolder.new(self.config)
         try:
+            folder.describe(self.config, self.folder, self.overrides)
             write_data_artifacts(folder, self.federation)
-        except OSError:
-            shutil.rmtree(folder.path, ignore_errors=True)
+            return self._play(folder, callbacks, None)
+        except (UserError, OSError):
+            if not checkpoints.newest_round(folder.checkpoints):
+                shutil.rmtree(folder.path, ignore_errors=True)  # nothing in it to go on with
             raise
-        return self._play(folder, callbacks, None)
 
     @classmethod
     def resume(

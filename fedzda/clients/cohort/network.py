@@ -52,22 +52,19 @@ class StackedNetwork:
         self.model.load_state_dict(received)
         self.layers = _replace_batchnorm(self.model)
         self._outputs = _TaskOutputs(self.model, task)
-        named = dict(self.model.named_parameters())
-        self.trainable = [name for name, value in named.items() if value.requires_grad]
+        parameters = dict(self.model.named_parameters())
+        self.trainable = [name for name, value in parameters.items() if value.requires_grad]
+        self._tensors = parameters | dict(self.model.named_buffers())
         # Tied weights have several names in a state dict, and one here.
-        known = {id(value): name for name, value in (named | self._buffers()).items()}
+        known = {id(value): name for name, value in self._tensors.items()}
         state = self.model.state_dict(keep_vars=True)
         self.canonical = {name: known[id(value)] for name, value in state.items()}
 
-    def _buffers(self) -> dict[str, torch.Tensor]:
-        return dict(self.model.named_buffers())
-
     def stack(self, num_clients: int) -> Stack:
         """The received weights, once per client, in memory of their own."""
-        every = dict(self.model.named_parameters()) | self._buffers()
         return {
             name: value.detach().expand(num_clients, *value.shape).clone()
-            for name, value in every.items()
+            for name, value in self._tensors.items()
         }
 
     def outputs(self, stack: Stack, batch: Batch, rows: Rows) -> tuple[torch.Tensor, Seen]:

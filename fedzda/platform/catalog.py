@@ -212,6 +212,28 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "flwr-multi-krum": _flwr("FlwrMultiKrumConfig", "Flower's Multi-Krum"),
         "flwr-bulyan": _flwr("FlwrBulyanConfig", "Flower's Bulyan"),
     },
+    "privacy": {
+        name: Entry(
+            f"{_STRATEGIES}.private:PrivateStrategy",
+            summary,
+            f"{_STRATEGIES}.private_config:{config}",
+        )
+        for name, config, summary in [
+            ("central-fixed", "CentralFixedConfig", "the server clips and adds noise to the mean"),
+            (
+                "central-adaptive",
+                "CentralAdaptiveConfig",
+                "as central-fixed; the clipping norm follows a quantile",
+            ),
+            ("client-fixed", "ClientFixedConfig", "clients clip, the server adds noise"),
+            (
+                "client-adaptive",
+                "ClientAdaptiveConfig",
+                "as client-fixed; the clipping norm follows a quantile",
+            ),
+            ("local", "LocalDpConfig", "clients clip and add noise; the server is not trusted"),
+        ]
+    },
     "engines": {
         "inline": Entry(
             "fedzda.platform.engines.inline:InlineEngine",

@@ -8,7 +8,7 @@ for one particular file. Reading files and formatting errors is ``config_load``'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import Field, SerializeAsAny, create_model
 from pydantic.fields import FieldInfo
@@ -108,6 +108,10 @@ class LocalConfig(StrictConfig):
 class StrategyConfig(StrictConfig):
     """What every strategy shares."""
 
+    privacy: ClassVar[Literal["any", "local", "none"]] = "none"
+    """Which ``privacy:`` it can be combined with: ``any`` where the server only takes the mean of
+    the clients' models, ``local`` where it does something else with these models alone."""
+
     name: str
     clients_per_round: int | None = Field(default=None, ge=1)
     """Cohort size, drawn uniformly without replacement; left out: all clients."""
@@ -147,10 +151,15 @@ class RayConfig(EngineConfig):
     gpus_per_worker: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     """Share of a GPU per worker; ``auto``: 0 without GPUs, else all GPUs divided by the workers."""
     address: str | None = None
-    """Address of a running Ray cluster (``auto``, ``host:port``, ``ray://…``); left out: a local
-    one is started and stopped with the run."""
+    """Address of a running Ray cluster (``auto`` or ``host:port``), which the run joins and leaves;
+    left out: a local one is started and stopped with the run. Every node needs the same packages
+    and must see the folder of prepared data (FEDZDA_CACHE) under the same path; modules beside the
+    YAML file are sent along."""
     object_store_mb: int = Field(default=256, ge=80)
     """Cap on Ray's shared-memory store of a local cluster."""
+    max_worker_mb: int | None = Field(default=None, ge=1)
+    """Resident memory in MiB above which a worker is replaced between chunks, for models that leak;
+    left out: no limit. A fresh worker with torch takes about 400."""
 
 
 class FlowerConfig(EngineConfig):
@@ -181,6 +190,38 @@ class CheckpointConfig(StrictConfig):
     """Every so many rounds (and at the end)."""
     keep: int = Field(default=2, ge=1)
     """How many checkpoints stay on disk."""
+
+
+class StopConfig(StrictConfig):
+    """When a run ends before its last round. Rules left out do not count."""
+
+    metric: str | None = None
+    """What ``patience`` and ``target`` look at; left out: the task's primary metric."""
+    figure: Literal["mean", "worst10", "weighted_mean"] = "mean"
+    """Which figure of the metric over the evaluated clients."""
+    patience: int | None = Field(default=None, ge=1)
+    """Stop after so many evaluated rounds in a row without an improvement."""
+    min_delta: float = Field(default=0.0, ge=0)
+    """What counts as an improvement for ``patience``: better than the best so far by more than
+    this."""
+    target: float | None = None
+    """Stop when the figure is as good as this, or better."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Time budget of all rounds together, checked after every round."""
+
+
+class PrivacyConfig(StrictConfig):
+    """What every kind of differential privacy shares."""
+
+    local: ClassVar[bool] = False
+    """Whether the noise is added at the clients, so that the server may do what it likes."""
+
+    name: str
+    delta: float = Field(default=1e-5, gt=0, lt=1)
+    """The delta of the (epsilon, delta) guarantee; should be well below 1 / clients."""
+    buffers: Literal["refuse", "expose"] = "refuse"
+    """A model with BatchNorm statistics: refuse it, or average them without clipping and noise,
+    outside the guarantee."""
 
 
 class SimulationConfig(StrictConfig):
@@ -214,6 +255,10 @@ class SimulationConfig(StrictConfig):
     """Evaluation on the clients."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """Checkpoints."""
+    stop: StopConfig = StopConfig()
+    """When to end before the last round."""
+    privacy: Annotated[SerializeAsAny[PrivacyConfig] | None, Slot("privacy", target=False)] = None
+    """Differential privacy of the clients; left out: none."""
     on_client_error: Literal["fail", "skip", "retry"] = "fail"
     """A client raised, timed out or sent a NaN: stop the run, go on without it, or run it once
     more and then go on without it."""
@@ -284,8 +329,11 @@ def specialise(model: type[StrictConfig], raw: Any) -> type[StrictConfig]:
 
 def _general(field: FieldInfo) -> type[StrictConfig]:
     """The class that a slot states, without ``None`` and the like."""
-    found = [field.annotation, *get_args(field.annotation)]
-    return next(c for c in found if isinstance(c, type) and issubclass(c, StrictConfig))
+    found: list[Any] = [field.annotation]
+    while not (isinstance(found[0], type) and issubclass(found[0], StrictConfig)):
+        found = [*get_args(found[0]), *found[1:]]
+    block: type[StrictConfig] = found[0]
+    return block
 
 
 def _same_default(field: FieldInfo, inner: type[StrictConfig]) -> Any:

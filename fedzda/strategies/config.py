@@ -16,6 +16,7 @@ from fedzda.platform.config import Slot, StrategyConfig
 class FedAvgConfig(StrategyConfig):
     """Federated averaging."""
 
+    privacy = "any"
     name: Literal["fed-avg"] = "fed-avg"
 
 

@@ -14,6 +14,7 @@ _SHARED = {"name", "clients_per_round", "batchnorm"}
 class FlwrConfig(StrategyConfig):
     """A strategy that ships with Flower, run unchanged."""
 
+    privacy = "local"
     flower_class: ClassVar[str]
     client_keys: ClassVar[dict[str, Any]] = {}
 
@@ -30,6 +31,7 @@ class FlwrConfig(StrategyConfig):
 class FlwrFedAvgConfig(FlwrConfig):
     """Federated averaging (McMahan et al. 2017)."""
 
+    privacy = "any"
     flower_class = "FedAvg"
     name: Literal["flwr-fed-avg"] = "flwr-fed-avg"
 
@@ -37,6 +39,7 @@ class FlwrFedAvgConfig(FlwrConfig):
 class FlwrFedProxConfig(FlwrConfig):
     """FedProx (Li et al. 2020): clients add ``(mu / 2) * ||w - w_received||^2`` to their loss."""
 
+    privacy = "any"
     flower_class = "FedProx"
     name: Literal["flwr-fed-prox"] = "flwr-fed-prox"
     proximal_mu: float = Field(default=0.1, ge=0)
@@ -91,6 +94,7 @@ class FlwrFedAdagradConfig(_FedOptConfig):
 class FlwrQFedAvgConfig(FlwrConfig):
     """q-FedAvg (Li et al. 2020); clients report the loss of the received model before training."""
 
+    privacy = "none"  # the losses that clients report carry no noise
     flower_class = "QFedAvg"
     client_keys: ClassVar[dict[str, Any]] = {"initial-loss": True}
     name: Literal["flwr-q-fed-avg"] = "flwr-q-fed-avg"

@@ -1,8 +1,6 @@
 """What every registered strategy must do, ours and Flower's alike."""
 
-import importlib.util
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +10,7 @@ from fedzda.platform import checkpoint
 from fedzda.platform.catalog import CATALOG
 from fedzda.platform.simulation import Simulation
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
+from . import tiny
 
 STRATEGIES = sorted(CATALOG["strategies"])
 
@@ -31,12 +27,12 @@ def equal(first, second):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_runs_learns_and_is_deterministic(name, tmp_path):
-    runs = [Simulation.build(tiny.config(name, tmp_path)).run() for _ in range(2)]
+    runs = [Simulation.build(tiny.config(tmp_path, name)).run() for _ in range(2)]
     assert equal(weights(runs[0]), weights(runs[1]))
     columns = ["round", "phase", "client", "metric", "value"]
     tables = [run.clients[columns] for run in runs]
     pd.testing.assert_frame_equal(*tables)
-    initial = Simulation.build(tiny.config(name, tmp_path)).model.state_dict()
+    initial = Simulation.build(tiny.config(tmp_path, name)).model.state_dict()
     final = weights(runs[0])
     assert any(not np.array_equal(final[k], v.numpy()) for k, v in initial.items())
     for key, value in initial.items():
@@ -47,8 +43,8 @@ def test_runs_learns_and_is_deterministic(name, tmp_path):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_resuming_gives_the_same_end(name, tmp_path):
-    straight = Simulation.build(tiny.config(name, tmp_path / "straight")).run()
-    short = Simulation.build(tiny.config(name, tmp_path / "short", rounds=2)).run()
+    straight = Simulation.build(tiny.config(tmp_path / "straight", name)).run()
+    short = Simulation.build(tiny.config(tmp_path / "short", name, rounds=2)).run()
     resumed = Simulation.resume(short.path, rounds=3)
     assert equal(weights(straight), weights(resumed))
     columns = ["round", "phase", "client", "metric", "value"]
@@ -65,7 +61,7 @@ def test_a_client_with_a_single_sample_takes_part(name, tmp_path):
         "partition": {"name": "size", "sizes": [1, 20, 20, 20]},
         "test_fraction": 0.0,
     }
-    config = tiny.config(name, tmp_path, data=data, rounds=2)
+    config = tiny.config(tmp_path, name, data=data, rounds=2)
     run = Simulation.build(config).run()
     trained = run.clients[run.clients.phase == "train"]
     assert set(trained.client) == {0, 1, 2, 3}

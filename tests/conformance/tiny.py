@@ -22,8 +22,8 @@ EXTRA: dict[str, dict[str, Any]] = {
 }
 
 
-def config(strategy: str, output: Path, **changes: Any) -> SimulationConfig:
-    """Two or three rounds of ``strategy``; ``changes`` replace whole blocks."""
+def config(output: Path, method: str = "fed-avg", **changes: Any) -> SimulationConfig:
+    """Three rounds of ``method``; ``changes`` replace whole blocks."""
     raw: dict[str, Any] = {
         "name": "tiny",
         "rounds": 3,
@@ -36,7 +36,7 @@ def config(strategy: str, output: Path, **changes: Any) -> SimulationConfig:
         },
         "model": {"name": "lenet-bn"},
         "local": {"batch_size": 16},
-        "strategy": {"name": strategy, "clients_per_round": 4, **EXTRA.get(strategy, {})},
+        "strategy": {"name": method, "clients_per_round": 4, **EXTRA.get(method, {})},
         "engine": {"name": "inline"},
         "output": str(output),
         "report": False,

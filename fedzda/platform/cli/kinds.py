@@ -12,6 +12,7 @@ KINDS = {
     "synthesizers": ("synthesizer",),
     "tasks": ("task",),
     "engines": ("engine",),
+    "privacy": (),
 }
 """Kind to its other names: the singular, and the key in the YAML file."""
 

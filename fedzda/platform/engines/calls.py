@@ -63,21 +63,29 @@ class Chunk:
     Attributes:
         reduce: ``""``: every reply carries its arrays; ``"naive"`` or ``"pooled"``: the worker
             sums them up (the word says how BatchNorm variances are averaged).
+        retry: Run a client that fails once more.
+        fail_fast: Stop at the first client that fails; the replies then end with its.
     """
 
     index: int
     calls: list[Call]
     reduce: str = ""
     retry: bool = False
+    fail_fast: bool = False
 
 
 @dataclass
 class ChunkResult:
-    """The replies of a chunk in the order of its calls, and their weighted sum if asked for."""
+    """The replies of a chunk in the order of its calls, and their weighted sum if asked for.
+
+    Attributes:
+        rss_mb: Resident memory of the worker process afterwards, in MiB; 0: not measured.
+    """
 
     index: int
     replies: list[Reply]
     total: WeightedSum | None = None
+    rss_mb: float = 0.0
 
 
 class Handler(Protocol):

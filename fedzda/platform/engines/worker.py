@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import signal
@@ -22,6 +23,9 @@ from fedzda.platform import plugins
 from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.engines.calls import Call, Chunk, ChunkResult, Handler, HandlerSpec, Reply
 
+WATCHDOG_GRACE_SEC = 2.0
+"""How much longer than its time limit a client may take before its process ends itself."""
+
 
 class ClientTimeoutError(Exception):
     """A client took longer than ``engine.client_timeout``."""
@@ -34,49 +38,74 @@ class Worker:
         spec: How to build the handler.
         seed: Seed of the run; global random generators are seeded per client from it.
         client_timeout: Seconds a client may take, or None.
+        expendable: This process may end itself over a client that hangs in native code.
     """
 
-    def __init__(self, spec: HandlerSpec, seed: int, client_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        spec: HandlerSpec,
+        seed: int,
+        client_timeout: float | None = None,
+        expendable: bool = False,
+    ) -> None:
         torch.set_num_threads(1)
         for folder in spec.plugin_folders:
             plugins.add_plugin_folder(Path(folder))
         self.handler: Handler = plugins.import_target(spec.target)(**spec.arguments)
         self.seed = seed
         self.client_timeout = client_timeout
+        self.expendable = expendable
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Carry out a chunk; failures of clients are in the replies, not raised."""
-        replies = self._shared(chunk.calls)
-        total = WeightedSum(pooled=chunk.reduce == "pooled") if chunk.reduce else None
-        if replies is None:
-            replies = []
-            for call in chunk.calls:
-                reply = self.one(call)
-                if reply.error and chunk.retry:
-                    reply = self.one(call)
-                    reply.retried = True
-                if total is not None and not reply.error:
-                    _fold(total, reply)
-                replies.append(reply)
+        total = new_total(chunk.reduce)
+        replies = []
+        for reply in self._replies(chunk):
+            if total is not None:
+                add_reply(total, reply)
+            replies.append(reply)
+            if reply.error and chunk.fail_fast:
+                break
         return ChunkResult(chunk.index, replies, total)
 
+    def _replies(self, chunk: Chunk) -> Iterator[Reply]:
+        shared = self._shared(chunk.calls)
+        if shared is not None:
+            yield from shared
+            return
+        for call in chunk.calls:
+            reply = self.one(call)
+            if reply.error and chunk.retry:
+                reply = self.one(call)
+                reply.retried = True
+            yield reply
+
     def _shared(self, calls: list[Call]) -> list[Reply] | None:
-        first = calls[0]
-        self._seed(first)
+        """All replies at once; None where the handler cannot, or where something went wrong."""
+        limit = self.client_timeout and self.client_timeout * len(calls)
+        self._seed(calls[0])
+        start = time.perf_counter()
         try:
-            return self.handler.handle_many(calls)
-        except Exception:  # the slow road finds out which client it was
+            with time_limit(limit, self.expendable):
+                replies = self.handler.handle_many(calls)
+        except (Exception, SystemExit):  # the slow road finds out which client it was
             return None
+        if replies is None or any(map(unusable, calls, replies)):
+            return None
+        share_sec = (time.perf_counter() - start) / len(calls)
+        for reply in replies:
+            reply.seconds = reply.seconds or share_sec
+        return replies
 
     def one(self, call: Call) -> Reply:
         """Carry out one call; a failure is in the reply, not raised."""
         self._seed(call)
         start = time.perf_counter()
         try:
-            with time_limit(self.client_timeout):
+            with time_limit(self.client_timeout, self.expendable):
                 reply = self.handler.handle(call)
             problem = unusable(call, reply)
-        except Exception:
+        except (Exception, SystemExit):
             problem = traceback.format_exc()
         if problem:
             return Reply(call.client, error=problem, seconds=time.perf_counter() - start)
@@ -99,8 +128,15 @@ class Worker:
         return job(self.handler, item)
 
 
-def _fold(total: WeightedSum, reply: Reply) -> None:
-    """Move the reply's model into the chunk's sum, so that memory does not grow with the cohort."""
+def new_total(reduce: str) -> WeightedSum | None:
+    """The empty sum that :attr:`Chunk.reduce` asks for, if it asks for one."""
+    return WeightedSum(pooled=reduce == "pooled") if reduce else None
+
+
+def add_reply(total: WeightedSum, reply: Reply) -> None:
+    """Move a reply's model into the chunk's sum, so that memory does not grow with the cohort."""
+    if reply.error:
+        return
     arrays = next(iter(reply.content.arrays.values()))
     weight = float(next(iter(reply.content.metrics.values()))["num-examples"])
     total.add({name: torch.as_tensor(value) for name, value in arrays.items()}, weight)
@@ -122,8 +158,13 @@ def unusable(call: Call, reply: Reply) -> str | None:
 
 
 @contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise :class:`ClientTimeoutError` after some seconds. Main thread on POSIX; else no limit."""
+def time_limit(seconds: float | None, expendable: bool = False) -> Iterator[None]:
+    """Raise :class:`ClientTimeoutError` after some seconds. Main thread on POSIX; else no limit.
+
+    Python delivers the alarm between two of its own instructions, so native code that does not
+    come back never sees it. An ``expendable`` process therefore ends itself a little later, from a
+    thread that needs no interpreter lock; the stacks of all threads go to its standard error.
+    """
     main = threading.current_thread() is threading.main_thread()
     if seconds is None or not main or not hasattr(signal, "setitimer"):
         yield
@@ -134,11 +175,27 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    if expendable:
+        faulthandler.dump_traceback_later(seconds + WATCHDOG_GRACE_SEC, exit=True, file=2)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        if expendable:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def resident_mb() -> float:
+    """Resident memory of this process in MiB; where the system has no /proc, its highest so far."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError:
+        import resource  # not on every system
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def worker_environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from fedzda.base import ImageSpec, UserError, numpy_rng
+from fedzda.clients.cohort import can_vectorise, train_cohort
 from fedzda.clients.evaluation import evaluate_segments
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.training import train
@@ -25,8 +27,10 @@ _HOOKS = {
     "report-class-counts": "fedzda.clients.hooks.class_counts:ClassCounts",
     "initial-loss": "fedzda.clients.hooks.initial_loss:InitialLoss",
     "zda": "fedzda.clients.hooks.zda:ZeroShotAugmentation",
+    "clipping_norm": "fedzda.clients.hooks.clipping:Clipping",
+    "noise-stddev": "fedzda.clients.hooks.noise:Noise",
 }
-"""Config key of a train request -> the hook it switches on."""
+"""Config key of a train request -> the hook it switches on, in the order in which they act."""
 
 
 def load_arrays(model: nn.Module, arrays: dict[str, Any]) -> None:
@@ -55,6 +59,7 @@ class ClientRuntime:
         self.seed = self.config.seed
         self.task = build_task(self.config, self.image)
         self.model = self.build_model()
+        self._vectorisable: bool | None = None
 
     def build_model(self) -> nn.Module:
         """A further model of the run's architecture, on the device."""
@@ -96,19 +101,55 @@ class ClientRuntime:
         rng = numpy_rng(self.seed, "batches", call.round, call.client)
         train(run, self.config.local, self._hooks(run.config), rng)
         arrays = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
-        metrics = {"num-examples": len(rows), **run.metrics}
-        content = Content(arrays={"arrays": arrays}, metrics={"metrics": metrics})
-        return Reply(call.client, content, details=run.details, split="train", state=call.state)
+        return _trained(call, arrays, {"num-examples": len(rows), **run.metrics}, run.details)
 
     def _hooks(self, config: dict[str, Any]) -> list[Hook]:
         return [plugins.import_target(target)() for key, target in _HOOKS.items() if key in config]
 
     def handle_many(self, calls: list[Call]) -> list[Reply] | None:
-        """Evaluate one model on many clients' samples in large batches."""
+        """Serve clients that received the same model together; None where that cannot be."""
         first = calls[0].content.arrays.get("arrays")
         same = all(c.content.arrays.get("arrays") is first for c in calls)
-        if calls[0].phase != "evaluate" or first is None or not same:
+        if first is None or not same:
             return None
+        if calls[0].phase == "evaluate":
+            return self._evaluate_many(calls, first)
+        return self._train_many(calls, first) if calls[0].phase == "train" else None
+
+    def _train_many(self, calls: list[Call], arrays: dict[str, Any]) -> list[Reply] | None:
+        """All clients of a chunk in one batched form of the model."""
+        data = [self.batch(self.federation.indices(call.client, "train")) for call in calls]
+        hooks = self._hooks(calls[0].content.config())
+        if not self._vectorises(hooks, data):
+            return None
+        seed, round_ = self.seed, calls[0].round
+        rngs = [numpy_rng(seed, "batches", round_, call.client) for call in calls]
+        local = self.config.local
+        results = train_cohort(self.model, self.task, arrays, data, local, rngs, round_, len(calls))
+        return [
+            _trained(call, trained, {"num-examples": len(own["label"]), **metrics}, {})
+            for call, own, (trained, metrics) in zip(calls, data, results, strict=True)
+        ]
+
+    def _vectorises(self, hooks: list[Hook], data: list[Batch]) -> bool:
+        wanted = self.config.engine.vectorise
+        if wanted is False or (wanted == "auto" and self.device.type == "cpu"):
+            return False
+        sizes = [len(own["label"]) for own in data]
+        if min(sizes) == 0:
+            return False
+        if hooks:
+            return False
+        if self._vectorisable is None:
+            sample = data[sizes.index(max(sizes))]
+            reason = can_vectorise([], self.model, self.task, self.config.local, sample)
+            self._vectorisable = not reason
+            if reason:
+                logging.getLogger(__name__).warning("clients train one by one: %s", reason)
+        return self._vectorisable
+
+    def _evaluate_many(self, calls: list[Call], first: dict[str, Any]) -> list[Reply]:
+        """One model on many clients' samples in large batches."""
         load_arrays(self.model, first)
         split = str(calls[0].content.config().get("split", "test"))
         rows = [self.federation.indices(call.client, split) for call in calls]  # type: ignore[arg-type]
@@ -131,3 +172,11 @@ class ClientRuntime:
         rows = np.arange(len(next(iter(table.values()))))
         size = self.config.evaluate.batch_size
         return evaluate_segments(self, self.model, [rows], size, table)[0][0]
+
+
+def _trained(
+    call: Call, arrays: dict[str, torch.Tensor], metrics: dict[str, Any], details: dict[str, Any]
+) -> Reply:
+    """The reply to a train request."""
+    content = Content(arrays={"arrays": arrays}, metrics={"metrics": metrics})
+    return Reply(call.client, content, details=details, split="train", state=call.state)

@@ -3,7 +3,7 @@ publish none."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,7 @@ class BNMatchConfig(StrictConfig):
 class ZSCGANConfig(StrictConfig):
     """A conditional generator trained against a frozen classifier."""
 
+    fast: ClassVar[dict[str, int]] = {"steps": 5}
     name: Literal["zs-cgan"] = "zs-cgan"
     steps: int = Field(default=100, ge=1)
     """Generator steps per fit; a further fit continues from the generator reached."""
@@ -64,6 +65,7 @@ class ZSCGANConfig(StrictConfig):
 class ImageDistillationConfig(StrictConfig):
     """Direct optimisation of pixels into a pool of labelled images."""
 
+    fast: ClassVar[dict[str, int]] = {"steps": 5}
     name: Literal["image-distillation"] = "image-distillation"
     steps: int = Field(default=200, ge=1)
     """Pixel steps per batch of the pool; a further fit continues from the pool reached."""

@@ -1,0 +1,39 @@
+"""Every shipped simulation is read, and each that needs no further data runs with --fast."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from fedzda.platform.cli.app import app
+from fedzda.platform.config_load import shipped
+
+pytestmark = pytest.mark.e2e
+
+
+def png(seed):
+    import io
+
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": f"{seed}.png"}
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """A tiny data set in the layout of the real one."""
+    (tmp_path / "mnist").mkdir()
+    for split, size in (("train", 800), ("test", 20)):
+        rows = {"image": [png(i) for i in range(size)], "label": [i % 10 for i in range(size)]}
+        pd.DataFrame(rows).to_parquet(tmp_path / "mnist" / f"{split}.parquet")
+    monkeypatch.setenv("FEDZDA_DATA", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_runs_fast(name, stand_in, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["run", name, "--fast", "engine={name: inline}"])
+    assert result.exit_code == 0, result.output
+    assert "run folder" in result.output

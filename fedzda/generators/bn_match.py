@@ -110,7 +110,10 @@ class BNMatch:
             if x.dtype in (torch.float16, torch.bfloat16):
                 x = x.float()
             dims = [dim for dim in range(x.dim()) if dim != 1]
-            var, mean = torch.var_mean(x, dim=dims, correction=0)
+            # two passes: torch.var_mean over several dims is twice as slow on a CPU
+            mean = x.mean(dim=dims)
+            shape = [-1 if dim == 1 else 1 for dim in range(x.dim())]
+            var = (x - mean.view(shape)).square().mean(dim=dims)
             self._seen[index] = (mean, var)
 
         return read

@@ -47,7 +47,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "fed-avg": {"name": "fed-avg"},
     "fed-zdac": {"name": "fed-zdac"},
     "fed-zdas": {"name": "fed-zdas", "server_synthesizer": {"name": "zs-cgan", "steps": 30}},
-    "fed-zda": {"name": "fed-zda", "server_synthesizer": {"name": "zs-cgan", "steps": 30}},
+    "fed-zda": {"name": "fed-zda", "server_synthesizer": {"name": "zs-cgan", "steps": 10}},
 }
 
 

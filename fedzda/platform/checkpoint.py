@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as safetensors_bytes
 
 from fedzda.platform import state_codec
 from fedzda.platform.files import read_json, sync, write_json, write_text
@@ -32,6 +33,7 @@ class Checkpoint:
         strategy: The strategy's state, see :mod:`fedzda.platform.state_codec`.
         clients: What clients keep between rounds.
         totals: Sums for the summary (seconds, bytes, failures).
+        stop: What the rules of ``stop:`` remember.
     """
 
     round: int
@@ -39,6 +41,7 @@ class Checkpoint:
     strategy: dict[str, Any]
     clients: dict[int, Content]
     totals: dict[str, Any]
+    stop: dict[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
@@ -70,6 +73,7 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
         "strategy": state_codec.encode(checkpoint.strategy, tensors, "strategy"),
         "clients": state_codec.encode(clients, tensors, "clients"),
         "totals": checkpoint.totals,
+        "stop": checkpoint.stop,
     }
     _save_tensors(checkpoint.arrays, folder / "arrays.safetensors")
     _save_tensors(tensors, folder / "state.safetensors")
@@ -79,10 +83,11 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def _save_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
-    save_file(
-        {k: np.ascontiguousarray(np.asarray(v)).reshape(np.shape(v)) for k, v in tensors.items()},
-        path,
-    )
+    named = {
+        k: np.ascontiguousarray(np.asarray(v)).reshape(np.shape(v)) for k, v in tensors.items()
+    }
+    # not with safetensors' own file writer, which hides the error number of a full disk
+    path.write_bytes(safetensors_bytes(named))
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
@@ -107,6 +112,7 @@ def load(path: Path) -> Checkpoint:
         strategy=state_codec.decode(tree["strategy"], tensors),
         clients={int(client): Content(**parts) for client, parts in clients.items()},
         totals=tree["totals"],
+        stop=tree.get("stop", {}),  # checkpoints of older versions have none
     )
 
 

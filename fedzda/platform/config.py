@@ -105,10 +105,14 @@ class LocalConfig(StrictConfig):
     """Largest gradient norm; larger gradients are scaled down."""
 
 
+Suits = Literal["any", "local", "none"]
+"""Which ``privacy:`` a strategy can be combined with."""
+
+
 class StrategyConfig(StrictConfig):
     """What every strategy shares."""
 
-    privacy: ClassVar[Literal["any", "local", "none"]] = "none"
+    privacy: ClassVar[Suits] = "none"
     """Which ``privacy:`` it can be combined with: ``any`` where the server only takes the mean of
     the clients' models, ``local`` where it does something else with these models alone."""
 
@@ -132,6 +136,9 @@ class EngineConfig(StrictConfig):
     name: str
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where clients train; ``auto``: the GPU if torch sees one."""
+    vectorise: bool | Literal["auto"] = "auto"
+    """Train the clients of a chunk at once, in one batched form of the model, where model, task and
+    method allow it; ``auto``: on a GPU only. Equal to one after the other up to rounding."""
     client_timeout: float | None = Field(default=None, gt=0)
     """Seconds after which a client counts as failed; left out: no limit."""
 

@@ -47,6 +47,55 @@ def cross_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[
             "'local.optimizer.nesterov' needs 'local.optimizer.momentum' above 0 (got 0). "
             "Set momentum, for example to 0.9.",
         )
+    yield from _stop_checks(model, raw)
+    if _value(model, raw, ("privacy", "name")) is not None:
+        yield from _privacy_checks(model, raw)
+
+
+def _stop_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules that look at a metric need an evaluation."""
+    if _value(model, raw, ("evaluate", "every")) != 0:
+        return
+    for key in ("patience", "target"):
+        value = _value(model, raw, ("stop", key))
+        if value is not None:
+            yield Problem(
+                ("stop", key),
+                f"'stop.{key}' needs an evaluation, and 'evaluate.every' is 0 (got {value}). "
+                f"Set evaluate.every to 1 or more, or leave stop.{key} out.",
+            )
+
+
+def _privacy_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """What would break the guarantee that the noise is calibrated for."""
+    block, strategy = (block_at(model, raw, (key,)) for key in ("privacy", "strategy"))
+    suits = getattr(strategy, "privacy", "none")
+    if suits == "none" or (suits == "local" and not getattr(block, "local", False)):
+        key = "target" if _value(model, raw, ("strategy", "target")) else "name"
+        name = _value(model, raw, ("strategy", key))
+        reason = (
+            "its server does more than take the mean, which central noise is calibrated for. "
+            "Set privacy.name to 'local', or strategy.name to 'fed-avg'"
+            if suits == "local"
+            else "more than the clients' noisy models reaches its server, or nobody knows what "
+            "does. Set strategy.name to 'fed-avg'"
+        )
+        sentence = f"'privacy' cannot be combined with strategy '{name}': {reason}."
+        yield Problem(("strategy", key), sentence)
+    action = _value(model, raw, ("on_client_error",))
+    if action == "skip" or (action == "retry" and _value(model, raw, ("min_success",)) != 1):
+        yield Problem(
+            ("on_client_error",),
+            f"'on_client_error' is '{action}', but with 'privacy' no client may be left out: the "
+            "noise is calibrated for a whole cohort. Set it to 'fail', or to 'retry' with "
+            "min_success: 1.0.",
+        )
+    if _value(model, raw, ("strategy", "batchnorm")) == "strategy":
+        yield Problem(
+            ("strategy", "batchnorm"),
+            "'strategy.batchnorm' is 'strategy', but with 'privacy' BatchNorm statistics are kept "
+            "apart from what gets noise. Set it to 'pooled' or 'naive'.",
+        )
 
 
 def _value(model: type[StrictConfig], raw: Any, path: KeyPath) -> Any:

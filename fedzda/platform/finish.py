@@ -19,6 +19,8 @@ from fedzda.platform.rounds import RoundLoop
 from fedzda.platform.runs import RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fedzda.platform.simulation import Simulation
 
 _LAST = 10
@@ -69,15 +71,17 @@ def finish(
     final = arrays_of(arrays)
     tested = loop.grid.engine.map(global_test, [final])[0] if with_test else {}
     if hasattr(loop.strategy, "save_artifacts"):
-        loop.strategy.save_artifacts(folder.artifacts, config.rounds)
-    metrics = final_metrics(loop, folder)
+        loop.strategy.save_artifacts(folder.artifacts, loop.done)
+    clients = read_clients(folder.clients)
+    metrics = final_metrics(loop, folder, clients)
     groups = {name: _short(figures) for name, figures in metrics.items()}
     seconds = {"startup": startup_sec, **loop.totals.seconds}
     summary = {
         "state": "finished",
         "name": config.name,
         "seed": config.seed,
-        "rounds": config.rounds,
+        "rounds": loop.done,
+        "stopped": stopped(loop),
         "metrics": metrics,
         "global_test": tested,
         "by_device": {config.devices.name: groups},
@@ -85,6 +89,7 @@ def finish(
         "seconds": {**seconds, "total": sum(seconds.values())},
         "bytes": {"down": loop.totals.down, "up": loop.totals.up},
         "failures": {"retried": loop.totals.retried, "lost": loop.totals.lost},
+        "privacy": privacy_spent(loop, clients),
     }
     write_json(folder.path / "summary.json", summary)
     if config.report:
@@ -94,9 +99,27 @@ def finish(
     return summary
 
 
-def final_metrics(loop: RoundLoop, folder: RunFolder) -> dict[str, Any]:
-    """Fairness figures of the last evaluated round, with intervals, read back from the table."""
-    table = read_clients(folder.clients)
+def stopped(loop: RoundLoop) -> dict[str, Any] | None:
+    """Which rule of ``stop:`` ended the run, and in which round; None if none did."""
+    state = loop.stopping.state
+    if state.rule is None:
+        return None
+    return {"rule": state.rule, "reason": state.reason, "round": loop.done}
+
+
+def privacy_spent(loop: RoundLoop, table: pd.DataFrame) -> dict[str, Any] | None:
+    """What a private run guarantees; None for one without ``privacy:``."""
+    if loop.config.privacy is None:
+        return None
+    trained = table[table.phase == "train"].groupby("client")["round"].nunique()
+    participation = int(trained.max()) if len(trained) else 0
+    strategy: Any = loop.strategy
+    spent: dict[str, Any] = strategy.privacy_spent(loop.done, participation)
+    return spent
+
+
+def final_metrics(loop: RoundLoop, folder: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
+    """Fairness figures of the last evaluated round, with intervals, from the client table."""
     table = table[(table.phase == "evaluate") & (table.split == "test")]
     if table.empty:
         return {}

@@ -42,12 +42,18 @@ def build_task(config: SimulationConfig, image: ImageSpec) -> Any:
 
 
 def build_strategy(config: SimulationConfig) -> Strategy:
-    """The strategy of the run; a user's Flower strategy is made by ``Class(**args)``."""
+    """The strategy of the run, inside that of ``privacy:`` if there is one.
+
+    A user's Flower strategy is made by ``Class(**args)``.
+    """
     strategy = _build("strategies", config.strategy, None)
     if not isinstance(strategy, Strategy):
         raise UserError(
             f"strategy must be a flwr.serverapp.strategy.Strategy, found {type(strategy).__name__}."
         )
+    if config.privacy is not None:
+        private: Strategy = _build("privacy", config.privacy, None, strategy)
+        return private
     return strategy
 
 

@@ -20,7 +20,7 @@ def reopen(
     """Configuration, folder, source folder and newest checkpoint of a run that can go on.
 
     Raises:
-        UserError: it is finished already, ``rounds`` is not larger, or it is still running.
+        UserError: it is finished already, or ``rounds`` is not larger.
     """
     source = Path(run.meta["source_folder"])
     if not source.is_dir():
@@ -29,9 +29,19 @@ def reopen(
     config = run.config
     latest = checkpoints.load_latest(run.path / "checkpoints")
     done = latest.round if latest else 0
+    finished = (run.path / "summary.json").exists()
+    rule = latest.stop.get("rule") if latest else None
     if rounds is not None:
-        config = _with_rounds(config, rounds, done)
-    if done >= config.rounds:
+        config = _with_rounds(config, rounds, done, rule)
+        if latest and rule:
+            latest.stop |= {"rule": None, "reason": None}
+    elif rule and finished:
+        more = config.rounds if done < config.rounds else 2 * config.rounds
+        raise UserError(
+            f"run '{run.path}' was ended by stop.{rule} in round {done}. To go on without that "
+            f"rule, give a number of rounds: fedzda resume {run.path} rounds={more}"
+        )
+    if done >= config.rounds and finished:
         raise UserError(
             f"run '{run.path}' has done all {config.rounds} rounds. "
             f"To go on, give a larger number: fedzda resume {run.path} rounds={2 * config.rounds}"
@@ -43,7 +53,12 @@ def reopen(
     return config, folder, source, latest
 
 
-def _with_rounds(config: SimulationConfig, rounds: int, done: int) -> SimulationConfig:
+def _with_rounds(
+    config: SimulationConfig, rounds: int, done: int, rule: str | None
+) -> SimulationConfig:
+    """``config`` with more rounds, and without the rule of ``stop:`` that ended the run."""
     if rounds <= done:
         raise UserError(f"rounds must be larger than the {done} rounds done, found {rounds}.")
-    return from_dict({**plain(config), "rounds": rounds})
+    raw = plain(config)
+    stop = raw["stop"] | ({rule: None} if rule else {})
+    return from_dict({**raw, "rounds": rounds, "stop": stop})

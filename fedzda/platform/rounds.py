@@ -24,6 +24,7 @@ from fedzda.platform.recorder import Recorder
 from fedzda.platform.records import arrays_of, restore_dtypes
 from fedzda.platform.runs import RunFolder
 from fedzda.platform.state_codec import state_of
+from fedzda.platform.stopping import Stopping
 
 _PARTS = ("schedule", "transfer", "train", "aggregate", "evaluate")
 
@@ -64,8 +65,12 @@ class RoundLoop:
         grid: The grid that carries its messages.
         recorder: Observes the grid.
         folder: The run folder.
+        stopping: The rules that may end the run early.
         callbacks: Objects with optional ``start``, ``round`` and ``finish`` methods.
         higher_is_better: By metric; decides which end of the clients is the worst.
+
+    Attributes:
+        done: The last round played.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class RoundLoop:
         grid: EngineGrid,
         recorder: Recorder,
         folder: RunFolder,
+        stopping: Stopping,
         callbacks: Sequence[Any] = (),
         higher_is_better: dict[str, bool] | None = None,
     ) -> None:
@@ -83,24 +89,29 @@ class RoundLoop:
         self.grid = grid
         self.recorder = recorder
         self.folder = folder
+        self.stopping = stopping
         self.callbacks = callbacks
         self.higher_is_better = higher_is_better or {}
         self.totals = Totals()
-        self.last_figures: dict[str, Any] = {}
+        self.done = 0
 
     def play(self, arrays: ArrayRecord, first: int) -> ArrayRecord:
-        """Rounds ``first .. config.rounds``; returns the final model."""
+        """Rounds ``first .. config.rounds``, or until a rule of ``stop:``; returns the model."""
         like = arrays_of(arrays)
         # Flower collects garbage for every array it decodes; what exists by now is there to stay
         gc.freeze()
         started = time.perf_counter()
-        for round_ in range(first, self.config.rounds + 1):
+        self.done = first - 1
+        while self.done < self.config.rounds and not self.stopping.stopped:
+            round_ = self.done + 1
             arrays, row = self._round(round_, arrays, like)
             self._book(row)
-            if round_ % self.config.checkpoint.every == 0 or round_ == self.config.rounds:
+            self.done = round_
+            last = round_ == self.config.rounds or self.stopping.stopped
+            if round_ % self.config.checkpoint.every == 0 or last:
                 self._checkpoint(round_, arrays)
             spent = (time.perf_counter() - started) / (round_ - first + 1)
-            row["eta_sec"] = spent * (self.config.rounds - round_)
+            row["eta_sec"] = 0.0 if last else spent * (self.config.rounds - round_)
             self.folder.status("running", round_, self.config.rounds, row["eta_sec"])
             for callback in self.callbacks:
                 if hasattr(callback, "round"):
@@ -116,7 +127,8 @@ class RoundLoop:
         self.grid.round = round_
         with seeded_globals(self.config.seed, round_):
             arrays, server = self._train(round_, arrays, like, watch)
-            if self._evaluates(round_):
+            late = self.stopping.out_of_time(time.perf_counter() - start)
+            if evaluated := self._evaluates(round_, late):
                 with watch.part("evaluate"):
                     self._evaluate(round_, arrays)
         watch.seconds["transfer"] = self.grid.engine.take_transfer_sec()
@@ -132,6 +144,7 @@ class RoundLoop:
             "metrics": self._figures(),
             "server": server,
         }
+        self.stopping.after(row, may_end=evaluated or self.config.evaluate.every == 0)
         self.recorder.flush(round_)
         return arrays, row
 
@@ -150,9 +163,9 @@ class RoundLoop:
         scalars = {k: float(v) for k, v in (metrics or {}).items() if isinstance(v, int | float)}
         return arrays, scalars
 
-    def _evaluates(self, round_: int) -> bool:
+    def _evaluates(self, round_: int, last: bool) -> bool:
         every = self.config.evaluate.every
-        return every > 0 and (round_ % every == 0 or round_ == self.config.rounds)
+        return every > 0 and (round_ % every == 0 or round_ == self.config.rounds or last)
 
     def _evaluate(self, round_: int, arrays: ArrayRecord) -> None:
         splits = ["test", "train"] if self.config.evaluate.train_split else ["test"]
@@ -193,6 +206,7 @@ class RoundLoop:
                 strategy=state_of(self.strategy),
                 clients=self.grid.states,
                 totals=vars(self.totals),
+                stop=vars(self.stopping.state),
             ),
             self.config.checkpoint.keep,
         )

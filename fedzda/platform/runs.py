@@ -75,9 +75,26 @@ class RunFolder:
         write_text(self.path / "overrides.txt", "".join(f"{item}\n" for item in overrides))
         write_json(self.path / "meta.json", provenance(folder))
 
-    def status(self, state: str, round_: int, rounds: int, eta_sec: float | None = None) -> None:
-        """Replace status.json; its time stamp is the run's heartbeat."""
-        value = {"state": state, "round": round_, "rounds": rounds, "eta": eta_sec}
+    def status(
+        self,
+        state: str,
+        round_: int,
+        rounds: int,
+        eta_sec: float | None = None,
+        stopped: str | None = None,
+    ) -> None:
+        """Replace status.json; its time of change is the run's heartbeat.
+
+        Args:
+            stopped: Why a finished run ended before its last round.
+        """
+        value = {
+            "state": state,
+            "round": round_,
+            "rounds": rounds,
+            "eta": eta_sec,
+            "stopped": stopped,
+        }
         write_json(self.path / "status.json", {**value, "time": time.time(), "pid": os.getpid()})
 
     def finish_meta(self, exit_reason: str) -> None:

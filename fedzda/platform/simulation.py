@@ -17,7 +17,7 @@ import numpy as np
 from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
-from fedzda.base import ImageSpec, UserError
+from fedzda.base import ImageSpec, RunError, UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
@@ -26,7 +26,9 @@ from fedzda.platform.data.federation import Federation, prepare
 from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import HandlerSpec
 from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
+from fedzda.platform.files import DISK_ERRORS
 from fedzda.platform.finish import finish, write_data_artifacts
+from fedzda.platform.heartbeat import beating
 from fedzda.platform.logs import log_to
 from fedzda.platform.recorder import Recorder
 from fedzda.platform.records import array_record
@@ -34,6 +36,7 @@ from fedzda.platform.rounds import RoundLoop, Totals
 from fedzda.platform.runs import Run, RunFolder, load
 from fedzda.platform.setting import Setting
 from fedzda.platform.state_codec import restore
+from fedzda.platform.stopping import Stopping, StopState
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,6 +109,9 @@ class Simulation:
         strategy = build_strategy(config)
         if hasattr(strategy, "check"):
             strategy.check(model)
+        if hasattr(strategy, "check_cohort"):
+            clients = federation.num_clients
+            strategy.check_cohort(min(config.strategy.clients_per_round or clients, clients))
         return cls(config, federation, model, folder, overrides)
 
     def plan(self) -> dict[str, Any]:
@@ -149,7 +155,8 @@ class Simulation:
 
         Args:
             run_dir: The run folder.
-            rounds: A new, larger number of rounds; everything else stays as it was.
+            rounds: A new, larger number of rounds; everything else stays as it was. Where a rule
+                of ``stop:`` ended the run, that rule is lifted.
 
         Raises:
             UserError: no run folder, or nothing left to do.
@@ -164,12 +171,12 @@ class Simulation:
         self, folder: RunFolder, callbacks: Sequence[Any], latest: checkpoints.Checkpoint | None
     ) -> Run:
         started = time.perf_counter()
-        with log_to(folder.path / "run.log"):
+        with log_to(folder.path / "run.log"), beating(folder.path / "status.json"):
             folder.status("starting", latest.round if latest else 0, self.config.rounds)
             for callback in callbacks:
                 if hasattr(callback, "start"):
                     callback.start(self, folder.path)
-            state = "failed"
+            state, stopped = "failed", None
             engine = self._engine()
             try:
                 engine.start()
@@ -178,19 +185,30 @@ class Simulation:
                 first = latest.round + 1 if latest else 1
                 arrays = loop.play(self._initial(latest), first)
                 summary = finish(self, loop, folder, arrays, startup_sec)
-                state = "finished"
+                state, stopped = "finished", loop.stopping.state.reason
             except KeyboardInterrupt:
                 state = "interrupted"
                 raise
+            except OSError as error:
+                if error.errno not in DISK_ERRORS:
+                    raise
+                raise _unwritten(error, folder) from error
             finally:
                 engine.stop()
-                done = checkpoints.newest_round(folder.checkpoints)
-                folder.status(state, done, self.config.rounds)
-                folder.finish_meta(state)
+                self._note_end(folder, state, stopped)
         for callback in callbacks:
             if hasattr(callback, "finish"):
                 callback.finish(summary)
         return Run(folder.path)
+
+    def _note_end(self, folder: RunFolder, state: str, stopped: str | None) -> None:
+        done = checkpoints.newest_round(folder.checkpoints)
+        try:
+            folder.status(state, done, self.config.rounds, stopped=stopped)
+            folder.finish_meta(state)
+        except OSError:  # the disk is full: the error to show is the one that ended the run
+            if state == "finished":
+                raise
 
     def _engine(self) -> Engine:
         config: Any = self.config.engine
@@ -229,17 +247,27 @@ class Simulation:
             strategy.bind(Setting(self.config, clients, image, buffers, engine.map))
         task = build_task(self.config, image)
         better = {"loss": False, task.primary: task.higher_is_better}
-        loop = RoundLoop(self.config, strategy, grid, recorder, folder, callbacks, better)
+        stopping = Stopping(self.config.stop, task.primary, better)
+        loop = RoundLoop(self.config, strategy, grid, recorder, folder, stopping, callbacks, better)
         done = latest.round if latest else 0
         recorder.truncate(done)
         folder.truncate_rounds(done)
         if latest:
             restore(strategy, latest.strategy)
             loop.totals = Totals(**latest.totals)
+            stopping.state = StopState(**latest.stop)
         return loop
 
     def _initial(self, latest: checkpoints.Checkpoint | None) -> ArrayRecord:
         return array_record(latest.arrays if latest else self.model.state_dict())
+
+
+def _unwritten(error: OSError, folder: RunFolder) -> RunError:
+    done = checkpoints.newest_round(folder.checkpoints)
+    return RunError(
+        f"the files of the run cannot be written: {error.strerror}. What was done up to round "
+        f"{done} is kept in {folder.path}: make room there and resume."
+    )
 
 
 def image_of(federation: Federation) -> ImageSpec:

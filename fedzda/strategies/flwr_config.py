@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fedzda.platform.config import StrategyConfig
+from fedzda.platform.config import StrategyConfig, Suits
 
 _SHARED = {"name", "clients_per_round", "batchnorm"}
 
@@ -14,7 +14,7 @@ _SHARED = {"name", "clients_per_round", "batchnorm"}
 class FlwrConfig(StrategyConfig):
     """A strategy that ships with Flower, run unchanged."""
 
-    privacy = "local"
+    privacy: ClassVar[Suits] = "local"
     flower_class: ClassVar[str]
     client_keys: ClassVar[dict[str, Any]] = {}
 

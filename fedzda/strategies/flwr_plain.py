@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import flwr.serverapp.strategy
-import torch
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from fedzda.platform import state_codec
 from fedzda.platform.averaging import WeightedSum
-from fedzda.platform.records import array_record, arrays_of
+from fedzda.platform.records import array_record
 from fedzda.platform.setting import Setting
-from fedzda.strategies.base import ARRAYS, MeanStrategy
+from fedzda.strategies.apart import put_back, select, take_out
+from fedzda.strategies.base import MeanStrategy
 from fedzda.strategies.flwr_config import FlwrConfig
 
 _NO_FRACTION = 1e-12
@@ -34,11 +34,7 @@ class FlowerStrategy(MeanStrategy):
     """
 
     needs_models = True
-    config: Any
-
-    def __init__(self, config: FlwrConfig) -> None:
-        super().__init__(config)
-        self._full: dict[int, ArrayRecord] = {}
+    config: FlwrConfig
 
     def bind(self, setting: Setting) -> None:
         """Make Flower's object now that the population is known."""
@@ -67,15 +63,9 @@ class FlowerStrategy(MeanStrategy):
     ) -> Iterable[Message]:
         """Flower's messages, with the arrays it was not shown put back in."""
         config.update(self.config.client_keys)
-        trained = _select(arrays, self.apart, inside=False)
-        rest = _select(arrays, self.apart, inside=True)
-        messages = list(self.inner.configure_train(server_round, trained, config, grid))
-        self._full = {}
-        for message in messages:
-            record: Any = message.content[ARRAYS]
-            full = self._full.setdefault(id(record), ArrayRecord({**record, **rest}))
-            message.content = RecordDict({**message.content, ARRAYS: full})
-        return messages
+        trained = select(arrays, self.apart, inside=False)
+        rest = select(arrays, self.apart, inside=True)
+        return put_back(self.inner.configure_train(server_round, trained, config, grid), rest)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -84,15 +74,8 @@ class FlowerStrategy(MeanStrategy):
         valid = [reply for reply in replies if not reply.has_error()]
         total = WeightedSum(pooled=self.config.batchnorm == "pooled")
         for reply in valid:
-            record: Any = reply.content[ARRAYS]
-            rest = arrays_of(_select(record, self.apart, inside=True))
-            total.add({k: torch.from_numpy(v) for k, v in rest.items()}, self._weight(reply))
-            reply.content[ARRAYS] = _select(record, self.apart, inside=False)
+            take_out(reply, self.apart, total, self._weight(reply))
         new, metrics = self.inner.aggregate_train(server_round, valid)
         if new is not None and self.apart:
             new = ArrayRecord({**new, **array_record(total.mean())})
         return new, metrics
-
-
-def _select(record: ArrayRecord, names: frozenset[str], *, inside: bool) -> ArrayRecord:
-    return ArrayRecord({k: v for k, v in record.items() if (k in names) == inside})

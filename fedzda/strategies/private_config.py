@@ -17,16 +17,16 @@ from fedzda.platform.config import PrivacyConfig
 class CentralConfig(PrivacyConfig):
     """Noise added by the server to the mean of clipped updates."""
 
-    wrapper: ClassVar[str]
     at_client: ClassVar[bool]
+    """Whether the clients clip their updates themselves."""
 
     noise_multiplier: float = Field(default=1.0, ge=0)
     """Standard deviation of the noise on the sum of the updates, divided by the clipping norm;
     0: clip only, which guarantees nothing."""
     amplification: Literal["none", "without-replacement", "poisson"] = "none"
-    """How the accountant treats the drawing of cohorts: not at all (``none``), as it is done here
-    (``without-replacement``, protects against the replacement of a client), or as if every client
-    threw its own coin (``poisson``, the usual figure in publications; not what is done here)."""
+    """What epsilon assumes about the drawing of cohorts: ``none``, nothing, they may be known;
+    ``without-replacement``, they are secret and of fixed size, as they are drawn here; ``poisson``,
+    every client throws its own coin, which is not done here, but usual in publications."""
 
 
 class FixedConfig(CentralConfig):
@@ -59,7 +59,6 @@ class AdaptiveConfig(CentralConfig):
 class CentralFixedConfig(FixedConfig):
     """Server-side fixed clipping, noise at the server."""
 
-    wrapper = "DifferentialPrivacyServerSideFixedClipping"
     at_client = False
     name: Literal["central-fixed"] = "central-fixed"
 
@@ -67,7 +66,6 @@ class CentralFixedConfig(FixedConfig):
 class ClientFixedConfig(FixedConfig):
     """Client-side fixed clipping, noise at the server."""
 
-    wrapper = "DifferentialPrivacyClientSideFixedClipping"
     at_client = True
     name: Literal["client-fixed"] = "client-fixed"
 
@@ -75,7 +73,6 @@ class ClientFixedConfig(FixedConfig):
 class CentralAdaptiveConfig(AdaptiveConfig):
     """Server-side adaptive clipping, noise at the server."""
 
-    wrapper = "DifferentialPrivacyServerSideAdaptiveClipping"
     at_client = False
     name: Literal["central-adaptive"] = "central-adaptive"
 
@@ -83,7 +80,6 @@ class CentralAdaptiveConfig(AdaptiveConfig):
 class ClientAdaptiveConfig(AdaptiveConfig):
     """Client-side adaptive clipping, noise at the server."""
 
-    wrapper = "DifferentialPrivacyClientSideAdaptiveClipping"
     at_client = True
     name: Literal["client-adaptive"] = "client-adaptive"
 

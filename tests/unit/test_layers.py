@@ -30,7 +30,7 @@ FLOWER = (
     "clients/app.py",
     "strategies/",
 )
-RAY = ("platform/engines/ray.py",)
+RAY = tuple(f"platform/engines/{name}.py" for name in ("ray", "pool", "cluster"))
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.name == "base.py")
 
 

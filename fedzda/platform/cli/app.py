@@ -21,6 +21,7 @@ from fedzda.platform.cli.run import run
 from fedzda.platform.cli.schema import schema
 from fedzda.platform.cli.show import show
 from fedzda.platform.cli.validate import validate
+from fedzda.platform.cli.watch import watch
 
 app = typer.Typer(
     name="fedzda",
@@ -42,6 +43,7 @@ _COMMANDS: list[tuple[str, Callable[..., None]]] = [
     ("new", new),
     ("schema", schema),
     ("resume", resume),
+    ("watch", watch),
     ("report", report),
     ("compare", compare),
     ("doctor", doctor),

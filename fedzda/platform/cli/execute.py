@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -41,7 +41,21 @@ def closing_lines(run: Run) -> list[str]:
             f"{name} over {found['n']} clients: mean {figure(found['mean'])}, "
             f"worst 10 % {figure(found['worst10'])}, best 10 % {figure(found['best10'])}"
         )
+    if stopped := run.summary.get("stopped"):
+        lines.append(f"stopped after round {stopped['round']}: {stopped['reason']}")
+    if spent := run.summary.get("privacy"):
+        lines.append(privacy_line(spent))
     report = Path(run.path) / "report.html"
     if report.exists():
         lines.append(f"report:     {report}")
     return [*lines, f"run folder: {run.path}"]
+
+
+def privacy_line(spent: dict[str, Any]) -> str:
+    """What a private run guarantees, from its summary."""
+    if spent["epsilon"] is None:
+        return "privacy: no guarantee, because no noise was added"
+    return (
+        f"privacy: epsilon {spent['epsilon']:.3g} at delta {spent['delta']:g} "
+        f"(neighbours: {spent['neighbours']}, amplification: {spent['amplification']})"
+    )

@@ -8,6 +8,7 @@ instead of the models.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,6 +33,7 @@ REDUCE = "fedzda.reduce"
 """Config key of a train request: ``naive`` or ``pooled`` asks for the mean, see :class:`Chunk`."""
 _CHUNKS_PER_ROUND = 16
 _MAX_CHUNK = 64
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -48,7 +50,6 @@ class Failures:
 
     retried: int = 0
     lost: int = 0
-    first_traceback: str = ""
 
     def take(self) -> tuple[int, int]:
         """Clients run a second time and clients given up, since the last call."""
@@ -174,13 +175,17 @@ class EngineGrid(Grid):
         return calls
 
     def _carry_out(self, calls: list[Call]) -> list[ChunkResult]:
-        size = chunk_size(len(calls))
+        size, policy = chunk_size(len(calls)), self.policy.on_error
         chunks: list[Chunk] = []
         for start in range(0, len(calls), size):
             part = calls[start : start + size]
             reduce = str(part[0].content.config().get(REDUCE, ""))
-            chunks.append(Chunk(len(chunks), part, reduce, retry=self.policy.on_error == "retry"))
-        results = list(self.engine.run(chunks))
+            chunks.append(Chunk(len(chunks), part, reduce, policy == "retry", policy == "fail"))
+        results = []
+        for result in self.engine.run(chunks):
+            results.append(result)
+            if policy == "fail" and any(reply.error for reply in result.replies):
+                break  # the engine drops the work that is still under way
         return sorted(results, key=lambda result: result.index)
 
     def _apply_policy(self, calls: list[Call], replies: list[Reply]) -> None:
@@ -189,10 +194,10 @@ class EngineGrid(Grid):
         if not failed:
             return
         self.failures.lost += len(failed)
-        self.failures.first_traceback = self.failures.first_traceback or failed[0].error or ""
         share = 1 - len(failed) / len(replies)
         where = f"round {calls[0].round} ({calls[0].phase})"
         story = f"client {failed[0].client} failed in {where}:\n{failed[0].error}"
+        _log.warning("%d of %d clients failed; the first: %s", len(failed), len(replies), story)
         if self.policy.on_error == "fail":
             raise RunError(
                 f"{story}\nSet on_client_error to 'skip' or 'retry' to go on without such clients."

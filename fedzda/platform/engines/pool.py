@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ class Ended:
         raised: The exception that the actor raised instead; it lives on.
         lost: Why there is no answer: the actor is dead, or was killed because it hung.
         hung: It was killed because its time was over.
+        seconds: How long the task ran.
     """
 
     task: Any
@@ -48,11 +50,7 @@ class Ended:
     raised: RayTaskError | None = None
     lost: str = ""
     hung: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """How long the task ran, if it was just taken from the pool."""
-        return time.monotonic() - self.member.since
+    seconds: float = 0.0
 
 
 class Pool:
@@ -70,7 +68,7 @@ class Pool:
         self._running: dict[Any, Member] = {}
         self._failed_starts = 0
         self._problem = ""
-        self._least_ready: float = 0.0
+        self._largest_ready = 0.0
         self.size = size
         self.idle: list[Member] = []
 
@@ -86,13 +84,11 @@ class Pool:
             RunError: one of them cannot start; the message says why or what is missing.
         """
         self.fill()
-        while len(self._running):
+        while self._running:
             self.wait()
         if len(self.idle) < self.size:
             raise RunError(self._problem)
         return self._largest_ready
-
-    _largest_ready = 0.0
 
     def fill(self) -> None:
         """Start actors until there are ``size`` of them; they come to be idle in :meth:`wait`."""
@@ -100,9 +96,7 @@ class Pool:
             member = Member(self._create())
             self._watch(member, member.actor.ready.remote(), _STARTING, _READY_TIMEOUT_SEC)
 
-    def submit(
-        self, task: Any, send: Callable[[Any], Any], limit_sec: float | None = None
-    ) -> None:
+    def submit(self, task: Any, send: Callable[[Any], Any], limit_sec: float | None = None) -> None:
         """Give a task to an idle actor: ``send(actor)`` calls one of its methods.
 
         Args:
@@ -134,7 +128,7 @@ class Pool:
 
     def _answer(self, ref: Any) -> Ended | None:
         member = self._running.pop(ref)
-        ended = Ended(member.task, member)
+        ended = Ended(member.task, member, seconds=time.monotonic() - member.since)
         try:
             ended.value = ray.get(ref)
         except RayTaskError as error:
@@ -197,7 +191,8 @@ class Pool:
     def close(self) -> None:
         """Kill all actors, whatever they are doing."""
         for member in (*self.idle, *self._running.values()):
-            ray.kill(member.actor)
+            with suppress(Exception):  # Ray itself may be gone
+                ray.kill(member.actor)
         self.idle, self._running = [], {}
 
 

@@ -1,47 +1,54 @@
-"""Ray actors: a laptop's cores, a GPU box, or a cluster. Ray is imported only here.
+"""Ray actors: a laptop's cores, a GPU box, or a cluster. Ray is imported only here and beside.
 
 The model travels once per round through the object store and is read by all workers of a machine
-without a copy. A worker that dies is replaced and its chunk runs again: as randomness depends on
-(seed, round, client) only, the result is the same.
+without a copy. A worker that dies, hangs or grows too large is replaced, and nothing is lost: as
+randomness depends on (seed, round, client) only, work that is run again gives the same result.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
 
-from fedzda.base import RunError
+from fedzda.base import RunError, UserError
 from fedzda.platform.config import RayConfig
-from fedzda.platform.engines.base import Engine, cores
+from fedzda.platform.engines import cluster
+from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import Chunk, ChunkResult, HandlerSpec
-from fedzda.platform.engines.worker import Worker, worker_environment
+from fedzda.platform.engines.pace import Pace
+from fedzda.platform.engines.pool import Ended, Pool
+from fedzda.platform.engines.recovery import Fault, Recovery, Task
+from fedzda.platform.engines.worker import Worker, resident_mb
 
-_READY_TIMEOUT_SEC = 60.0
-_MAX_ATTEMPTS = 3
+_FROZEN_GRACE_SEC = 10.0
+"""Time after which a chunk counts as hung, beyond the time its clients may take: for processes and
+machines that stand still, so that not even the watchdog inside the worker runs."""
+_MAX_JOB_TRIES = 3
+_T = TypeVar("_T")
 
 
 class RayWorker:
     """A :class:`Worker` inside a Ray actor."""
 
     def __init__(self, spec: HandlerSpec, seed: int, client_timeout: float | None) -> None:
-        self.worker = Worker(spec, seed, client_timeout)
+        self.worker = Worker(spec, seed, client_timeout, expendable=True)
 
-    def ready(self) -> int:
-        """The process id, once the handler is built."""
-        return os.getpid()
+    def ready(self) -> float:
+        """Resident memory in MiB, once the handler is built."""
+        return resident_mb()
 
     def run(self, chunk: Chunk, slots: list[dict[str, int]], *shared: Any) -> ChunkResult:
         """Put the shared arrays back into the calls and carry the chunk out."""
         for call, names in zip(chunk.calls, slots, strict=True):
             call.content.arrays = {name: shared[slot] for name, slot in names.items()}
-        return self.worker.run(chunk)
+        result = self.worker.run(chunk)
+        result.rss_mb = resident_mb()
+        return result
 
     def compute(self, job: Callable[[Any, Any], Any], item: Any) -> Any:
         """A job of the strategy."""
@@ -52,39 +59,26 @@ class RayEngine(Engine):
     """Carries out chunks on a pool of Ray actors."""
 
     config: RayConfig
+    _started_ray = False
+    _pool: Pool | None = None
 
     def start(self) -> None:
         """Start or join Ray and wait for the workers."""
-        self._started_ray = not ray.is_initialized()
-        if self._started_ray:
-            self._start_ray()
-        self._count, self._gpus = self._size()
-        self._idle: list[Any] = []
+        if not ray.is_initialized():
+            self._started_ray = True
+            if self.config.address:
+                cluster.join(self.config.address, self.spec.plugin_folders)
+                self.spec = replace(self.spec, plugin_folders=())
+            else:
+                cluster.start_local(self.config)
+        self._count, gpus = self._size()
         self._broadcast: dict[int, Any] = {}
-        actors = [self._spawn() for _ in range(self._count)]
-        for actor in actors:
-            self._wait_ready(actor)
-        self._idle = actors
-
-    def _start_ray(self) -> None:
-        os.environ.update(worker_environment())
-        quiet: dict[str, Any] = {
-            "include_dashboard": False,
-            "log_to_driver": False,
-            "logging_level": logging.ERROR,
-            "configure_logging": True,
-        }
-        if self.config.address:
-            ray.init(address=self.config.address, log_to_driver=False)
-            return
-        workers = self.config.workers
-        cpus = workers if isinstance(workers, int) else cores()
-        ray.init(
-            num_cpus=max(cpus, 1),
-            object_store_memory=self.config.object_store_mb * 2**20,
-            _system_config={"automatic_object_spilling_enabled": True},
-            **quiet,
-        )
+        self._pace = Pace(self.num_clients)
+        actor: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(RayWorker)
+        arguments = (self.spec, self.seed, self.config.client_timeout)
+        needs = f"1 CPU and {gpus:g} GPU"
+        self._pool = Pool(lambda: actor.remote(*arguments), self._count, needs)
+        self._check_limit(self._pool.start())
 
     def _size(self) -> tuple[int, float]:
         """Number of workers and the share of a GPU each gets."""
@@ -96,22 +90,13 @@ class RayEngine(Engine):
             return count, float(self.config.gpus_per_worker)
         return count, gpus / count if gpus else 0.0
 
-    def _spawn(self) -> Any:
-        actor: Any = ray.remote(num_cpus=1, num_gpus=self._gpus, max_restarts=0)(RayWorker)
-        return actor.remote(self.spec, self.seed, self.config.client_timeout)
-
-    def _wait_ready(self, actor: Any) -> None:
-        try:
-            ray.get(actor.ready.remote(), timeout=_READY_TIMEOUT_SEC)
-        except GetTimeoutError as error:
-            free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
-            raise RunError(
-                f"a Ray worker was not ready within {_READY_TIMEOUT_SEC:.0f} s: it needs 1 CPU and "
-                f"{self._gpus:g} GPU, and Ray has {free.get('CPU', 0):g} CPU and "
-                f"{free.get('GPU', 0):g} GPU free. Lower engine.workers or engine.gpus_per_worker."
-            ) from error
-        except RayActorError as error:
-            raise RunError(f"a Ray worker could not start: {error}") from error
+    def _check_limit(self, fresh_mb: float) -> None:
+        limit = self.config.max_worker_mb
+        if limit is not None and fresh_mb >= limit:
+            raise UserError(
+                f"engine.max_worker_mb is {limit}, but a fresh worker takes {fresh_mb:.0f} MiB "
+                "already. Raise it well above that, or leave it out."
+            )
 
     @property
     def num_workers(self) -> int:
@@ -120,21 +105,76 @@ class RayEngine(Engine):
 
     def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
         """See :meth:`Engine.run`."""
-        start = time.perf_counter()
-        tasks = [self._pack(chunk) for chunk in chunks]
-        self.transfer_sec += time.perf_counter() - start
+        recovery = Recovery()
+        waiting = deque(Task(chunk) for chunk in self._pace.longest_first(chunks))
         try:
-            for _, result in self._serve([(_run_chunk, task) for task in tasks]):
-                yield result
+            for ended in self._drive(waiting, self._submit_chunk):
+                task: Task = ended.task
+                outcome = ended.value
+                if outcome is None:
+                    outcome = recovery.after(task, self._fault(ended))
+                if isinstance(outcome, list):
+                    waiting.extendleft(reversed(outcome))
+                    continue
+                self._recycle(ended, outcome)
+                self._pace.learn(task.chunk, outcome.replies)
+                whole = recovery.settle(task, outcome)
+                if whole is not None:
+                    yield whole
         finally:
             self._broadcast.clear()
 
     def map(self, job: Callable[[Any, Any], Any], items: Sequence[Any]) -> list[Any]:
         """See :meth:`Engine.map`."""
         results: list[Any] = [None] * len(items)
-        for index, result in self._serve([(_run_job, (job, ray.put(item))) for item in items]):
-            results[index] = result
+        tries = [0] * len(items)
+        waiting = deque(range(len(items)))
+        refs = [ray.put(item) for item in items]
+
+        def submit(pool: Pool, index: int) -> None:
+            tries[index] += 1
+            pool.submit(index, lambda actor: actor.compute.remote(job, refs[index]))
+
+        for ended in self._drive(waiting, submit):
+            if ended.raised is not None:
+                raise ended.raised
+            if not ended.lost:
+                results[ended.task] = ended.value
+            elif tries[ended.task] < _MAX_JOB_TRIES:
+                waiting.appendleft(ended.task)
+            else:
+                raise RunError(
+                    f"a Ray worker died {_MAX_JOB_TRIES} times at the same work of the strategy: "
+                    f"{ended.lost}"
+                )
         return results
+
+    def _drive(self, waiting: deque[_T], submit: Callable[[Pool, _T], None]) -> Iterator[Ended]:
+        """Keep all workers at work until nothing waits any more and nothing runs."""
+        assert self._pool is not None, "start() comes first"
+        pool = self._pool
+        pool.fill()
+        try:
+            while waiting or pool.busy:
+                while waiting and pool.idle:
+                    submit(pool, waiting.popleft())
+                ended = pool.wait()
+                if ended is not None:
+                    yield ended
+        finally:
+            pool.drop_busy()
+
+    def _submit_chunk(self, pool: Pool, task: Task) -> None:
+        start = time.perf_counter()
+        arguments = self._pack(task.chunk)
+        pool.submit(task, lambda actor: actor.run.remote(*arguments), self._limit_sec(task.chunk))
+        self.transfer_sec += time.perf_counter() - start
+
+    def _limit_sec(self, chunk: Chunk) -> float | None:
+        if self.config.client_timeout is None:
+            return None
+        tries = 2 if chunk.retry else 1
+        return self.config.client_timeout * len(chunk.calls) * tries + _FROZEN_GRACE_SEC
 
     def _pack(self, chunk: Chunk) -> tuple[Any, ...]:
         """The chunk without its arrays, and references to arrays that are stored only once."""
@@ -148,50 +188,33 @@ class RayEngine(Engine):
                 refs.setdefault(id(arrays), (len(refs), self._broadcast[id(arrays)]))
                 names[name] = refs[id(arrays)][0]
             slots.append(names)
-            content = type(call.content)({}, call.content.metrics, call.content.configs)
-            calls.append(type(call)(call.client, call.phase, call.round, content, call.state))
-        light = Chunk(chunk.index, calls, chunk.reduce, chunk.retry)
+            calls.append(replace(call, content=replace(call.content, arrays={})))
+        light = replace(chunk, calls=calls)
         return (light, slots, *[ref for _, ref in refs.values()])
 
-    def _serve(
-        self, tasks: list[tuple[Callable[..., Any], tuple[Any, ...]]]
-    ) -> Iterator[tuple[int, Any]]:
-        """Hand tasks to idle actors; replace actors that die and run their task again."""
-        waiting = deque((index, 1) for index in range(len(tasks)))
-        running: dict[Any, tuple[int, int, Any]] = {}
-        while waiting or running:
-            while waiting and self._idle:
-                index, attempt = waiting.popleft()
-                actor = self._idle.pop()
-                submit, arguments = tasks[index]
-                running[submit(actor, *arguments)] = (index, attempt, actor)
-            done, _ = ray.wait(list(running), num_returns=1)
-            index, attempt, actor = running.pop(done[0])
-            try:
-                result = ray.get(done[0])
-            except RayActorError as error:
-                if attempt >= _MAX_ATTEMPTS:
-                    raise RunError(
-                        f"a Ray worker died {attempt} times at the same work: {error}"
-                    ) from error
-                actor = self._spawn()
-                waiting.appendleft((index, attempt + 1))
-            else:
-                yield index, result
-            self._idle.append(actor)
+    def _fault(self, ended: Ended) -> Fault:
+        """What to tell about a chunk without a result."""
+        client = ended.task.chunk.calls[0].client
+        if ended.raised is not None:
+            return Fault(str(ended.raised), certain=True)
+        limit = self.config.client_timeout
+        alone = len(ended.task.chunk.calls) == 1
+        if limit is not None and (ended.hung or (alone and ended.seconds > limit)):
+            why = (
+                f"client {client} took longer than client_timeout = {limit} s without reacting to "
+                "it (native code?), so its worker process was ended"
+            )
+            return Fault(why, certain=True)
+        return Fault(f"client {client} killed its worker process twice ({ended.lost})")
+
+    def _recycle(self, ended: Ended, result: ChunkResult) -> None:
+        limit = self.config.max_worker_mb
+        if limit is not None and result.rss_mb > limit and self._pool is not None:
+            self._pool.retire(ended.member)
 
     def stop(self) -> None:
-        """End the actors, and Ray if this run started it."""
-        for actor in getattr(self, "_idle", []):
-            ray.kill(actor)
-        self._idle = []
-        if getattr(self, "_started_ray", False):
+        """End the actors without waiting for what they do, and Ray if this run started it."""
+        if self._pool is not None:
+            self._pool.close()
+        if self._started_ray:
             ray.shutdown()
-
-
-def _run_chunk(actor: Any, light: Chunk, slots: list[dict[str, int]], *refs: Any) -> Any:
-    return actor.run.remote(light, slots, *refs)
-
-
-def _run_job(actor: Any, job: Callable[[Any, Any], Any], item: Any) -> Any:
-    return actor.compute.remote(job, item)

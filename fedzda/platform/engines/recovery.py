@@ -40,7 +40,7 @@ class Fault:
     """Why a task gave no result.
 
     Attributes:
-        reason: For the user, with ``{client}`` where the client's number belongs.
+        reason: For the user; it names the first client of the task.
         certain: The task itself did it: trying again would only show it again.
     """
 
@@ -59,12 +59,10 @@ class Recovery:
         task.faults += 1
         if len(task.chunk.calls) > 1:
             return [task] if task.faults < _TRIES and not fault.certain else _take_apart(task.chunk)
-        task.second_try = fault.certain and task.chunk.retry
-        if task.faults < _TRIES and (not fault.certain or task.second_try):
+        if task.faults < _TRIES and (not fault.certain or task.chunk.retry):
+            task.second_try = fault.certain
             return [task]
-        client = task.chunk.calls[0].client
-        lost = Reply(client, error=fault.reason.replace("{client}", str(client)))
-        lost.retried = task.second_try
+        lost = Reply(task.chunk.calls[0].client, error=fault.reason, retried=task.second_try)
         return ChunkResult(task.chunk.index, [lost], new_total(task.chunk.reduce))
 
     def settle(self, task: Task, result: ChunkResult) -> ChunkResult | None:

@@ -26,6 +26,7 @@ FLAGS = {
     "new": ["--from", "NAME"],
     "schema": [],
     "resume": ["--quiet", "-q", "RUN", "[rounds=N]"],
+    "watch": ["--once", "RUN"],
     "report": ["RUN"],
     "compare": ["--csv", "RUN RUN..."],
     "doctor": [],

@@ -142,8 +142,8 @@ def test_suggestions_of_values_are_only_given_where_they_are_near():
         ),
         (
             {"engine": {"target": "a:b"}},
-            "unknown key 'engine.target'. Accepted here: name, device, client_timeout, workers, "
-            "gpus_per_worker, address, object_store_mb.",
+            "unknown key 'engine.target'. Accepted here: name, device, vectorise, client_timeout, "
+            "workers, gpus_per_worker, address, object_store_mb, max_worker_mb.",
         ),
         ({"model": {"target": "my net"}}, None),
     ],

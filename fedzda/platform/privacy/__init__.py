@@ -1,0 +1,1 @@
+"""What a run with noise guarantees its clients."""

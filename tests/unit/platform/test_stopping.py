@@ -1,0 +1,157 @@
+"""When a run ends before its last round, and what resume makes of it."""
+
+import pytest
+import yaml
+
+from fedzda.base import UserError
+from fedzda.platform import checkpoint as checkpoints
+from fedzda.platform.config import StopConfig
+from fedzda.platform.config_load import from_dict
+from fedzda.platform.simulation import Simulation
+from fedzda.platform.stopping import Stopping
+
+
+def row(value=None, seconds=1.0, **figures):
+    found = {"accuracy": {"mean": value, "worst10": 0.0, **figures}} if value is not None else {}
+    return {"metrics": found, "seconds": {"total": seconds}}
+
+
+def feed(stop, rows, better=None):
+    """Rule and round of the end, or (None, rounds) if there is none."""
+    stopping = Stopping(StopConfig(**stop), "accuracy", better or {})
+    for number, item in enumerate(rows, 1):
+        stopping.after(item, may_end=bool(item["metrics"]))
+        if stopping.stopped:
+            return stopping.state.rule, number
+    return None, len(rows)
+
+
+def test_patience_counts_evaluated_rounds_without_an_improvement():
+    rows = [row(0.5), row(), row(0.6), row(0.6), row(), row(0.59), row(0.7)]
+    assert feed({"patience": 2}, rows) == ("patience", 6)
+    assert feed({"patience": 3}, rows) == (None, 7)
+
+
+def test_an_improvement_must_exceed_min_delta_over_the_best_so_far():
+    creeping = [row(0.50), row(0.54), row(0.58), row(0.62)]
+    assert feed({"patience": 2, "min_delta": 0.05}, creeping) == (None, 4)
+    assert feed({"patience": 2, "min_delta": 0.1}, creeping) == ("patience", 3)
+
+
+def test_the_target_counts_when_it_is_reached_or_passed():
+    assert feed({"target": 0.6}, [row(0.5), row(0.6), row(0.9)]) == ("target", 2)
+
+
+def test_a_loss_gets_better_downwards():
+    rows = [row(0.9), row(0.5), row(0.6), row(0.7)]
+    assert feed({"patience": 2}, rows, {"accuracy": False}) == ("patience", 4)
+    assert feed({"target": 0.5}, rows, {"accuracy": False}) == ("target", 2)
+
+
+def test_another_figure_can_be_looked_at():
+    rows = [row(0.5, worst10=0.1), row(0.6, worst10=0.3)]
+    assert feed({"target": 0.3, "figure": "worst10"}, rows) == ("target", 2)
+
+
+def test_a_round_without_a_figure_says_nothing():
+    nothing = {"metrics": {"accuracy": {"mean": None}}, "seconds": {"total": 1.0}}
+    assert feed({"patience": 1, "target": 0.0}, [nothing, nothing]) == (None, 2)
+
+
+def test_the_time_budget_ends_on_an_evaluated_round():
+    stopping = Stopping(StopConfig(seconds=3.0), "accuracy", {})
+    stopping.after(row(0.5, 2.0), may_end=True)
+    assert not stopping.stopped
+    assert not stopping.out_of_time(0.9)
+    assert stopping.out_of_time(1.0)
+    stopping.after(row(None, 1.5), may_end=False)
+    assert not stopping.stopped
+    stopping.after(row(0.6, 0.1), may_end=True)
+    assert stopping.state.rule == "seconds"
+
+
+def test_an_unknown_metric_is_the_users_error():
+    with pytest.raises(UserError, match=r"'acuracy'.*accuracy"):
+        feed({"patience": 1, "metric": "acuracy"}, [row(0.5)])
+
+
+def simulate(output, stop, **changes):
+    raw = {
+        "name": "tiny",
+        "rounds": 6,
+        "data": {"name": "digits", "clients": 4, "max_samples": 120},
+        "model": {"name": "mlp"},
+        "strategy": {"name": "fed-avg", "clients_per_round": 2},
+        "engine": {"name": "inline"},
+        "checkpoint": {"every": 4},
+        "output": str(output),
+        "report": False,
+        "stop": stop,
+    }
+    return Simulation.build(from_dict({**raw, **changes})).run()
+
+
+def arrays(run):
+    return checkpoints.load_latest(run.path / "checkpoints")
+
+
+def test_a_stopped_run_equals_one_with_fewer_rounds(tmp_path):
+    stopped = simulate(tmp_path, {"patience": 1, "min_delta": 1.0})
+    short = simulate(tmp_path, {}, rounds=2)
+    assert stopped.summary["stopped"]["rule"] == "patience"
+    assert stopped.summary["stopped"]["round"] == stopped.summary["rounds"] == 2
+    assert short.summary["stopped"] is None
+    assert stopped.summary["metrics"] == short.summary["metrics"]
+    first, second = arrays(stopped), arrays(short)
+    assert first.round == second.round == 2
+    assert all((first.arrays[k] == second.arrays[k]).all() for k in first.arrays)
+    assert stopped.status["state"] == stopped.meta["exit_reason"] == "finished"
+    assert "did not improve" in stopped.status["stopped"]
+
+
+def test_out_of_time_the_last_round_is_evaluated_and_kept(tmp_path):
+    run = simulate(tmp_path, {"seconds": 1e-6}, evaluate={"every": 3})
+    assert run.summary["stopped"]["rule"] == "seconds"
+    assert run.summary["rounds"] == 1
+    assert set(run.clients[run.clients.phase == "evaluate"]["round"]) == {1}
+    assert arrays(run).round == 1
+
+
+def test_resume_after_a_stop_needs_a_number_of_rounds_and_lifts_the_rule(tmp_path):
+    run = simulate(tmp_path, {"patience": 1, "min_delta": 1.0, "target": 2.0})
+    with pytest.raises(UserError, match=r"ended by stop.patience in round 2.*rounds=6"):
+        Simulation.resume(run.path)
+    with pytest.raises(UserError, match="larger than the 2 rounds done"):
+        Simulation.resume(run.path, rounds=2)
+    longer = Simulation.resume(run.path, rounds=4)
+    assert longer.summary["rounds"] == 4
+    assert longer.summary["stopped"] is None
+    kept = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))["stop"]
+    assert kept["patience"] is None
+    assert kept["target"] == 2.0
+
+
+def test_patience_is_remembered_over_a_resume(tmp_path):
+    """Four rounds in a row without an improvement, two of them before the interruption."""
+    stop = {"patience": 3, "min_delta": 1.0}
+    straight = simulate(tmp_path, stop)
+    assert straight.summary["rounds"] == 4
+    resumed = Simulation.resume(simulate(tmp_path, stop, rounds=3).path, rounds=6)
+    assert resumed.summary["stopped"] == straight.summary["stopped"]
+
+
+def test_a_run_killed_after_its_last_checkpoint_is_finished_by_resume(tmp_path):
+    run = simulate(tmp_path, {"patience": 1, "min_delta": 1.0})
+    summary = run.summary
+    (run.path / "summary.json").unlink()
+    again = Simulation.resume(run.path).summary
+    for known in (summary, again):
+        known["seconds"].pop("startup"), known["seconds"].pop("total")
+    assert again == summary
+
+
+def test_rules_that_need_an_evaluation_are_refused_without_one(tmp_path):
+    with pytest.raises(UserError, match=r"stop.patience.*evaluate.every"):
+        simulate(tmp_path, {"patience": 1}, evaluate={"every": 0})
+    run = simulate(tmp_path, {"seconds": 1e-6}, evaluate={"every": 0})
+    assert run.summary["rounds"] == 1

@@ -38,6 +38,7 @@ format: install  ## let ruff write the style
 bench: install  ## speed and memory, printed as tables
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/partition.py
+	$(BIN)/python benchmarks/engine.py
 
 docs: install  ## tables of docs/methods from the results that are committed
 	$(BIN)/python benchmarks/fed_zda.py --table digits --table mnist

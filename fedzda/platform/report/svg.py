@@ -18,15 +18,18 @@ WIDTH, HEIGHT = 600, 360
 LEFT, RIGHT, TOP, BOTTOM = 80, 24, 18, 64
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """At most ``most`` round values that cover ``[low, high]``, steps of 1, 2 or 5 times 10^k."""
+def ticks(low: float, high: float, most: int = 6, least_step: float = 0.0) -> list[float]:
+    """At most ``most`` round values that cover ``[low, high]``, steps of 1, 2 or 5 times 10^k.
+
+    Counts take ``least_step=1``: half a sample is no tick.
+    """
     span = high - low
     if span <= 0:
         low, span = low - 0.5, 1.0
         high = low + span
     power = 10.0 ** math.floor(math.log10(span / (most - 1)))
     for factor in (1, 2, 5, 10, 20, 50):
-        step = factor * power
+        step = max(factor * power, least_step)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         if last - first + 1 <= most:
             return [round(i * step, 10) for i in range(first, last + 1)]

@@ -32,7 +32,8 @@ def draw(data: RunData) -> Chart | None:
 
 def _x_axis(sizes: Floats, what: str) -> Axis:
     log = sizes.max() > 20 * sizes.min()
-    at = log_ticks(sizes.min(), sizes.max()) if log else ticks(sizes.min(), sizes.max())
+    ends = sizes.min(), sizes.max()
+    at = log_ticks(*ends) if log else ticks(*ends, least_step=1)
     return Axis(at, f"{what} of the client" + (" (log scale)" if log else ""), count, log)
 
 

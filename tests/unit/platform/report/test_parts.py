@@ -77,6 +77,10 @@ def test_ticks_cover_any_range():
         assert found[-1] >= high - slack
 
 
+def test_ticks_of_counts_are_whole():
+    assert ticks(59, 61, least_step=1) == [59, 60, 61]
+
+
 def test_log_ticks():
     assert log_ticks(40, 2700) == [20, 50, 100, 200, 500, 1000, 2000, 5000]
     assert log_ticks(1, 1e6) == [10.0**k for k in range(7)]

@@ -90,9 +90,9 @@ def run_cell(data: str, arm: str, seed: int, workers: int) -> dict[str, Any]:
     }
 
 
-def run_all(data: str, arms: list[str], workers: int) -> None:
+def run_all(data: str, arms: list[str], seeds: list[int], workers: int) -> None:
     """Every cell that has no result yet, seed by seed."""
-    for seed in SEEDS:
+    for seed in seeds:
         for arm in arms:
             path = cell_path(data, arm, seed)
             if path.exists():
@@ -168,10 +168,11 @@ def main() -> None:
     parser.add_argument("--run", choices=SETTINGS, action="append", default=[])
     parser.add_argument("--table", choices=SETTINGS, action="append", default=[])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=list(SEEDS))
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     for data in options.run:
-        run_all(data, options.arms, options.workers)
+        run_all(data, options.arms, options.seeds, options.workers)
     for data in options.table:
         write_table(data)
 

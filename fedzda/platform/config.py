@@ -353,10 +353,3 @@ def _same_default(field: FieldInfo, inner: type[StrictConfig]) -> Any:
 def plain(config: StrictConfig) -> dict[str, Any]:
     """A configuration as plain data, every default filled in: the same file again."""
     return config.model_dump(mode="json")
-
-
-def is_union(annotation: Any) -> bool:
-    """Whether an annotation is a union of blocks told apart by ``name``."""
-    return get_origin(annotation) is not None and any(
-        isinstance(arg, type) and issubclass(arg, StrictConfig) for arg in get_args(annotation)
-    )

@@ -8,7 +8,7 @@ for one particular file. Reading files and formatting errors is ``config_load``'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, SerializeAsAny, create_model
 from pydantic.fields import FieldInfo

@@ -13,6 +13,10 @@ def compare(
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there, too.")
     ] = None,
+    local: Annotated[
+        Path | None,
+        typer.Option("--local", metavar="RUN", help="A local-only run: show the gain over it."),
+    ] = None,
 ) -> None:
     """Show runs side by side.
 
@@ -22,6 +26,10 @@ def compare(
 
     comparison = compare_runs(runs)
     typer.echo(comparison.text())
+    if local is not None:
+        from fedzda.platform.gains import sentence
+
+        typer.echo("\n" + "\n".join(sentence(run, local) for run in runs))
     if csv is not None:
         comparison.csv(csv)
         typer.echo(f"wrote {csv}")

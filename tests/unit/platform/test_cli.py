@@ -28,7 +28,7 @@ FLAGS = {
     "resume": ["--quiet", "-q", "RUN", "[rounds=N]"],
     "watch": ["--once", "RUN"],
     "report": ["RUN"],
-    "compare": ["--csv", "RUN RUN..."],
+    "compare": ["--csv", "--local", "RUN RUN..."],
     "doctor": [],
     "demo": [],
 }

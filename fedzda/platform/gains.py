@@ -1,0 +1,43 @@
+"""What clients gain over training alone, read from two run folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fedzda.base import UserError
+from fedzda.platform.fairness import gain
+from fedzda.platform.runs import load
+
+
+def gain_over_local(run: Path, local: Path, metric: str = "accuracy") -> dict[str, Any]:
+    """:func:`fedzda.platform.fairness.gain` at the last evaluated round of both runs, by client.
+
+    Raises:
+        UserError: a folder is no run, was never evaluated on ``metric``, or shares no client.
+    """
+    federated, alone = (_final(path, metric) for path in (run, local))
+    both = federated.index.intersection(alone.index)
+    if both.empty:
+        raise UserError(f"runs '{run}' and '{local}' have no evaluated client in common.")
+    return gain(federated[both].to_numpy(), alone[both].to_numpy())
+
+
+def sentence(run: Path, local: Path) -> str:
+    """The gain in accuracy as a line for the terminal."""
+    found = gain_over_local(run, local)
+    points, worse = 100 * np.float64(found["mean_gain"]), found["share_worse_off"]
+    over = f"{points:+.1f} points over training alone in the mean of {found['n']} clients"
+    return f"{run.name}: {over}; {worse:.0%} are worse off"
+
+
+def _final(path: Path, metric: str) -> pd.Series[float]:
+    table = load(path).clients
+    rows = table[(table.phase == "evaluate") & (table.split == "test") & (table.metric == metric)]
+    if rows.empty:
+        raise UserError(f"run '{path}' has no '{metric}' on the clients' test samples.")
+    last: pd.Series[float] = rows[rows["round"] == rows["round"].max()].set_index("client")["value"]
+    return last

@@ -1,0 +1,40 @@
+import json
+
+import pandas as pd
+import pytest
+
+from fedzda.base import UserError
+from fedzda.platform.gains import gain_over_local, sentence
+
+
+def folder(path, values):
+    (path / "clients").mkdir(parents=True)
+    (path / "config.yaml").write_text("name: x\n")
+    (path / "meta.json").write_text(json.dumps({}))
+    same = {"phase": "evaluate", "split": "test", "metric": "accuracy"}
+    rows = [
+        {"round": r, "client": c, "value": v, **same}
+        for r, table in values.items()
+        for c, v in table.items()
+    ]
+    pd.DataFrame(rows).to_parquet(path / "clients" / "part-000001.parquet")
+    return path
+
+
+def test_gain_by_hand(tmp_path):
+    run = folder(tmp_path / "fed", {1: {0: 0.0, 1: 0.0, 2: 0.0}, 2: {0: 0.9, 1: 0.5, 2: 0.8}})
+    local = folder(tmp_path / "local", {3: {0: 0.7, 1: 0.6, 5: 1.0}})
+    found = gain_over_local(run, local)
+    assert found["n"] == 2
+    assert found["mean_gain"] == pytest.approx(0.05)
+    assert found["share_worse_off"] == 0.5
+    assert "+5.0 points over training alone in the mean of 2 clients; 50% are worse" in sentence(
+        run, local
+    )
+
+
+def test_nothing_in_common_is_said(tmp_path):
+    run = folder(tmp_path / "fed", {1: {0: 0.5}})
+    local = folder(tmp_path / "local", {1: {1: 0.5}})
+    with pytest.raises(UserError, match="no evaluated client in common"):
+        gain_over_local(run, local)

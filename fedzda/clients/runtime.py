@@ -109,7 +109,7 @@ class ClientRuntime:
         rng = numpy_rng(self.seed, "batches", call.round, call.client)
         train(run, self.config.local, self._hooks(run.config), rng)
         arrays = {
-            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format).numpy()
             for name, value in self.model.state_dict().items()
         }
         return _trained(call, arrays, {"num-examples": len(rows), **run.metrics}, run.details)
@@ -184,7 +184,7 @@ class ClientRuntime:
 
 
 def _trained(
-    call: Call, arrays: dict[str, torch.Tensor], metrics: dict[str, Any], details: dict[str, Any]
+    call: Call, arrays: dict[str, Any], metrics: dict[str, Any], details: dict[str, Any]
 ) -> Reply:
     """The reply to a train request."""
     content = Content(arrays={"arrays": arrays}, metrics={"metrics": metrics})

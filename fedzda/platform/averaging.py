@@ -6,16 +6,19 @@ of chunks is the only thing that decides the last bit.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
+_BLOCK, _SMALL = 2**17, 2**14
 _MEAN, _VAR = "running_mean", "running_var"
 
 
 class WeightedSum:
-    """Running ``sum(weight * array)`` per name.
+    """Running ``sum(weight * array)`` per name; all models added have the same names.
 
     Args:
         pooled: Aggregate BatchNorm variances as the variance of the pooled data,
@@ -28,6 +31,7 @@ class WeightedSum:
         self.weight = 0.0
         self.sums: dict[str, torch.Tensor] = {}
         self.dtypes: dict[str, torch.dtype] = {}
+        self._own = True
 
     def add(self, arrays: Mapping[str, torch.Tensor], weight: float) -> None:
         """Add one client's arrays. ``weight`` is usually its number of training samples."""
@@ -39,17 +43,20 @@ class WeightedSum:
                 self.dtypes[name] = value.dtype
             if self.pooled and (mean := _partner(arrays, name)) is not None:
                 value = value.double() + mean.double().square()
-            total.add_(value.to(total.device), alpha=weight)
+            _add_scaled(total, value, weight)
 
     def merge(self, other: WeightedSum) -> None:
-        """Add another sum, for example that of the next chunk."""
+        """Add another sum, for example that of the next clients; ``other`` is used up."""
         self.weight += other.weight
+        if not self.sums:
+            self.sums, self.dtypes, self._own = other.sums, other.dtypes, other._own
+            return
         for name, value in other.sums.items():
-            if name in self.sums:
+            if self._own:
                 self.sums[name].add_(value)
             else:
-                self.sums[name] = value.clone()
-                self.dtypes[name] = other.dtypes[name]
+                self.sums[name] = self.sums[name] + value
+        self._own = self._own or bool(other.sums)
 
     def mean(self) -> dict[str, torch.Tensor]:
         """The weighted mean in the arrays' own types; integers are rounded.
@@ -66,9 +73,79 @@ class WeightedSum:
                     means[name] = (means[name] - mean.square()).clamp_min_(0.0)
         return {name: _cast(value, self.dtypes[name]) for name, value in means.items()}
 
-    def state(self) -> dict[str, np.ndarray]:
-        """The sums as arrays, to travel between processes."""
-        return {name: total.numpy() for name, total in self.sums.items()}
+    def __getstate__(self) -> dict[str, Any]:
+        """Sums travel as NumPy arrays, which pickle without a copy; tensors take three."""
+        return {**vars(self), "sums": {name: total.numpy() for name, total in self.sums.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What arrives may lie in read-only shared memory, so nothing is added to it in place."""
+        sums = {name: as_tensor(total) for name, total in state["sums"].items()}
+        vars(self).update(state, sums=sums, _own=not sums)
+
+
+class ChunkSums:
+    """The sum over a cohort, from sums of its parts that come in any order.
+
+    Parts are the leaves of a binary tree, or whole subtrees; the shape of the tree depends on the
+    number of leaves alone, so the last bit does too. Two siblings become one as soon as both are
+    there: a few sums wait where parts come nearly in order, at worst half of them.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[int, int], WeightedSum] = {}
+
+    def add(self, leaf: int, total: WeightedSum, leaves: int = 1) -> None:
+        """Take the sum of ``leaves`` leaves (a power of two) from number ``leaf`` on.
+
+        It is kept, and added to in place.
+        """
+        level = leaves.bit_length() - 1
+        node = leaf >> level
+        while (sibling := self._waiting.pop((level, node ^ 1), None)) is not None:
+            total = _sum(sibling, total) if node % 2 else _sum(total, sibling)
+            level, node = level + 1, node >> 1
+        self._waiting[level, node] = total
+
+    def total(self) -> WeightedSum | None:
+        """The sum, which may weigh nothing; None if no part was added.
+
+        A part that is missing, because nobody is in it, counts as zero.
+        """
+        while len(self._waiting) > 1:
+            level, node = min(self._waiting)
+            alone = self._waiting.pop((level, node))
+            self.add(node >> 1 << (level + 1), alone, 2 << level)
+        return next(iter(self._waiting.values()), None)
+
+
+def _add_scaled(total: torch.Tensor, value: torch.Tensor, weight: float) -> None:
+    """``total += weight * value`` in the type of ``total``.
+
+    Torch adds arrays of different types several times slower than it converts and adds them; a
+    block at a time stays in the cache.
+    """
+    value = value.to(total.device)
+    if total.numel() <= _SMALL:
+        total.add_(value, alpha=weight)
+        return
+    buffer = torch.empty(min(_BLOCK, total.numel()), dtype=total.dtype)
+    flat, values = total.view(-1), value.reshape(-1)
+    for start in range(0, flat.numel(), _BLOCK):
+        part = flat[start : start + _BLOCK]
+        converted = buffer[: len(part)].copy_(values[start : start + _BLOCK])
+        part.add_(converted, alpha=weight)
+
+
+def _sum(first: WeightedSum, second: WeightedSum) -> WeightedSum:
+    first.merge(second)
+    return first
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """The array as a tensor, without a copy and without torch's warning if it is read-only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array)
 
 
 def _partner(arrays: Mapping[str, torch.Tensor], name: str) -> torch.Tensor | None:

@@ -239,7 +239,14 @@ class Simulation:
         recorder = Recorder(folder.clients)
         policy = ErrorPolicy(self.config.on_client_error, self.config.min_success)
         states = latest.clients if latest else {}
-        grid = EngineGrid(engine, self.federation.num_clients, states, recorder.observe, policy)
+        grid = EngineGrid(
+            engine,
+            self.federation.num_clients,
+            states,
+            recorder.observe,
+            policy,
+            vectorised=_vectorises(self.config.engine),
+        )
         strategy: Strategy = build_strategy(self.config)
         if hasattr(strategy, "bind"):
             buffers = frozenset(name for name, _ in self.model.named_buffers())
@@ -285,6 +292,13 @@ def check_cohort(config: SimulationConfig, federation: Federation) -> None:
             f"strategy.clients_per_round is {wanted}, but there are only "
             f"{federation.num_clients} clients. Lower it or raise data.clients."
         )
+
+
+def _vectorises(config: Any) -> bool:
+    """Whether workers will try to train many clients at once."""
+    return config.vectorise is True or (
+        config.vectorise == "auto" and device_of(config.device) == "cuda"
+    )
 
 
 def device_of(wanted: str) -> str:

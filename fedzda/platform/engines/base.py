@@ -55,6 +55,10 @@ class Engine(ABC):
     def stop(self) -> None:
         """Give everything back. Must not fail, whatever state the engine is in."""
 
+    def smallest_chunk(self, phase: str) -> int:
+        """How many clients a chunk should have to be worth its journey to a worker."""
+        return 1
+
     @property
     def num_workers(self) -> int:
         """How many processes train at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 from fedzda.platform.averaging import WeightedSum
@@ -37,7 +38,7 @@ class Reply:
         content: Arrays and metrics for the strategy.
         details: Further per-client metrics for the client table; lists become ``name/<index>``.
         split: Which part of the client's data the metrics are about.
-        state: The client's new state.
+        state: What the client keeps from now on; empty: what it kept before.
         seconds: Time the client took.
         error: Traceback if it failed; the rest is then empty.
         retried: Whether this is the answer to a second try.
@@ -55,12 +56,11 @@ class Reply:
 
 @dataclass
 class Chunk:
-    """Consecutive calls of a cohort that one worker carries out in order.
-
-    Chunks are cut by position in the cohort, never by the number of workers, so that sums over
-    a chunk do not depend on how many workers there are.
+    """Consecutive calls of a cohort that one worker carries out in order, leaf by leaf.
 
     Attributes:
+        index: Number of its first leaf in the cohort.
+        sizes: Calls of every leaf, see :mod:`fedzda.platform.engines.chunks`; a power of two many.
         reduce: ``""``: every reply carries its arrays; ``"naive"`` or ``"pooled"``: the worker
             sums them up (the word says how BatchNorm variances are averaged).
         retry: Run a client that fails once more.
@@ -69,9 +69,15 @@ class Chunk:
 
     index: int
     calls: list[Call]
+    sizes: list[int]
     reduce: str = ""
     retry: bool = False
     fail_fast: bool = False
+
+    def leaves(self) -> list[list[Call]]:
+        """The calls, leaf by leaf."""
+        waiting = iter(self.calls)
+        return [list(islice(waiting, size)) for size in self.sizes]
 
 
 @dataclass
@@ -79,12 +85,14 @@ class ChunkResult:
     """The replies of a chunk in the order of its calls, and their weighted sum if asked for.
 
     Attributes:
+        busy_sec: How long the worker worked on it; the rest of the time it travelled.
         rss_mb: Resident memory of the worker process afterwards, in MiB; 0: not measured.
     """
 
     index: int
     replies: list[Reply]
     total: WeightedSum | None = None
+    busy_sec: float = 0.0
     rss_mb: float = 0.0
 
 

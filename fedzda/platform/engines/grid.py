@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from flwr.app import ArrayRecord, Error, Message, RecordDict
+from flwr.app import ArrayRecord, Error, Message, MessageType, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedzda.base import RunError
-from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.averaging import ChunkSums, WeightedSum
 from fedzda.platform.engines.base import Engine
-from fedzda.platform.engines.calls import Call, Chunk, ChunkResult, Reply
+from fedzda.platform.engines.calls import Call, ChunkResult, Reply
+from fedzda.platform.engines.chunks import EVALUATED, ONE_BY_ONE, VECTORISED, cut
 from fedzda.platform.records import Content, array_record, arrays_of, to_content, to_record
 
 FIRST_NODE = 2
@@ -30,9 +31,7 @@ FIRST_NODE = 2
 MEAN = "fedzda.mean"
 """Record of the first reply that holds the cohort's mean where a strategy asked for it."""
 REDUCE = "fedzda.reduce"
-"""Config key of a train request: ``naive`` or ``pooled`` asks for the mean, see :class:`Chunk`."""
-_CHUNKS_PER_ROUND = 16
-_MAX_CHUNK = 64
+"""Config key of a train request: ``naive`` or ``pooled`` asks for the mean (``Chunk.reduce``)."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +78,7 @@ class EngineGrid(Grid):
         states: What clients keep between rounds, by client; missing means empty. Changed in place.
         observe: Called with every :class:`Exchange`.
         policy: See :class:`ErrorPolicy`.
+        vectorised: Whether workers train the clients of a leaf at once.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class EngineGrid(Grid):
         states: dict[int, Content],
         observe: Callable[[Exchange], None],
         policy: ErrorPolicy | None = None,
+        vectorised: bool = False,
     ) -> None:
         adopt_task_identity()
         self.engine = engine
@@ -95,6 +96,7 @@ class EngineGrid(Grid):
         self.states = states
         self.observe = observe
         self.policy = policy or ErrorPolicy()
+        self.vectorised = vectorised
         self.failures = Failures()
         self.round = 0
         self._run = Run.create_empty(1)
@@ -152,15 +154,14 @@ class EngineGrid(Grid):
             self._sent += 1
             message.metadata.__dict__["_message_id"] = f"{self._sent:012d}"
         calls = self._calls(asked)
-        results = self._carry_out(calls)
+        results, total = self._carry_out(calls)
         replies = [reply for result in results for reply in result.replies]
         self._apply_policy(calls, replies)
         for reply in replies:
             if reply.error is None and (reply.content or reply.state):
                 self._keep_state(reply)
-        self.observe(_exchange(calls, replies, results))
-        mean = _mean(results)
-        return _messages(asked, replies, mean)
+        self.observe(_exchange(calls, replies))
+        return _messages(asked, replies, total)
 
     def _calls(self, messages: list[Message]) -> list[Call]:
         arrays: dict[int, dict[str, Any]] = {}
@@ -174,19 +175,27 @@ class EngineGrid(Grid):
             calls.append(Call(client, message.metadata.message_type, self.round, content, state))
         return calls
 
-    def _carry_out(self, calls: list[Call]) -> list[ChunkResult]:
-        size, policy = chunk_size(len(calls)), self.policy.on_error
-        chunks: list[Chunk] = []
-        for start in range(0, len(calls), size):
-            part = calls[start : start + size]
-            reduce = str(part[0].content.config().get(REDUCE, ""))
-            chunks.append(Chunk(len(chunks), part, reduce, policy == "retry", policy == "fail"))
-        results = []
-        for result in self.engine.run(chunks):
+    def _carry_out(self, calls: list[Call]) -> tuple[list[ChunkResult], WeightedSum | None]:
+        """Results in the order of the calls, and the sum of the models where it was asked for."""
+        policy = self.policy.on_error
+        engine, phase = self.engine, calls[0].phase
+        trained = VECTORISED if self.vectorised else ONE_BY_ONE
+        kind = trained if phase == MessageType.TRAIN else EVALUATED
+        workers, smallest = engine.num_workers, engine.smallest_chunk(phase)
+        chunks = cut(calls, kind.count(len(calls)), workers, smallest)
+        for chunk in chunks:
+            chunk.reduce = str(chunk.calls[0].content.config().get(REDUCE, ""))
+            chunk.retry, chunk.fail_fast = policy == "retry", policy == "fail"
+        sizes = {chunk.index: len(chunk.sizes) for chunk in chunks}
+        results, sums = [], ChunkSums()
+        for result in engine.run(chunks):
             results.append(result)
+            if result.total is not None:
+                sums.add(result.index, result.total, sizes[result.index])
+                result.total = None
             if policy == "fail" and any(reply.error for reply in result.replies):
                 break  # the engine drops the work that is still under way
-        return sorted(results, key=lambda result: result.index)
+        return sorted(results, key=lambda result: result.index), sums.total()
 
     def _apply_policy(self, calls: list[Call], replies: list[Reply]) -> None:
         self.failures.retried += sum(reply.retried for reply in replies)
@@ -219,11 +228,6 @@ def adopt_task_identity() -> None:
     TaskIdentity.run_id = TaskIdentity.task_id = TaskIdentity.node_id = 1
 
 
-def chunk_size(cohort: int) -> int:
-    """Clients per chunk: a function of the cohort only, so that sums never depend on workers."""
-    return max(1, min(_MAX_CHUNK, -(-cohort // _CHUNKS_PER_ROUND)))
-
-
 def _shared_content(record: RecordDict, cache: dict[int, dict[str, Any]]) -> Content:
     """Plain content; arrays of a Flower record are decoded once, however many clients get it."""
     light: dict[str, Any] = {k: v for k, v in record.items() if not isinstance(v, ArrayRecord)}
@@ -233,18 +237,6 @@ def _shared_content(record: RecordDict, cache: dict[int, dict[str, Any]]) -> Con
             cache[id(value)] = arrays_of(value)
         content.arrays[name] = cache[id(value)]
     return content
-
-
-def _mean(results: list[ChunkResult]) -> WeightedSum | None:
-    """The chunks' sums in chunk order."""
-    total: WeightedSum | None = None
-    for result in results:
-        if result.total is not None:
-            if total is None:
-                total = result.total
-            else:
-                total.merge(result.total)
-    return total if total is not None and total.weight > 0 else None
 
 
 def _messages(
@@ -257,20 +249,20 @@ def _messages(
             messages.append(Message(error, reply_to=request))
             continue
         record = to_record(reply.content)
-        if total is not None:
+        if total is not None and total.weight > 0:
             record[MEAN] = array_record(total.mean())
             total = None
         messages.append(Message(record, reply_to=request))
     return messages
 
 
-def _exchange(calls: list[Call], replies: list[Reply], results: list[ChunkResult]) -> Exchange:
+def _exchange(calls: list[Call], replies: list[Reply]) -> Exchange:
     down = [call.content.num_bytes() for call in calls]
-    reduced = {id(r) for result in results if result.total is not None for r in result.replies}
     up = []
     for call, reply in zip(calls, replies, strict=True):
         # a summed-up model still crossed the network in the world that is simulated
-        model = next(iter(call.content.arrays.values()), {}) if id(reply) in reduced else {}
+        reduced = REDUCE in call.content.config()
+        model = next(iter(call.content.arrays.values()), {}) if reduced else {}
         size = sum(int(value.nbytes) for value in model.values())
         up.append(0 if reply.error else size + reply.content.num_bytes())
     return Exchange(calls[0].phase, calls[0].round, calls, replies, down, up)

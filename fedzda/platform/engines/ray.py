@@ -44,10 +44,12 @@ class RayWorker:
 
     def run(self, chunk: Chunk, slots: list[dict[str, int]], *shared: Any) -> ChunkResult:
         """Put the shared arrays back into the calls and carry the chunk out."""
+        start = time.perf_counter()
         for call, names in zip(chunk.calls, slots, strict=True):
             call.content.arrays = {name: shared[slot] for name, slot in names.items()}
         result = self.worker.run(chunk)
         result.rss_mb = resident_mb()
+        result.busy_sec = time.perf_counter() - start
         return result
 
     def compute(self, job: Callable[[Any, Any], Any], item: Any) -> Any:
@@ -103,6 +105,10 @@ class RayEngine(Engine):
         """Number of actors."""
         return self._count
 
+    def smallest_chunk(self, phase: str) -> int:
+        """See :meth:`Engine.smallest_chunk`."""
+        return self._pace.smallest_chunk(phase)
+
     def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
         """See :meth:`Engine.run`."""
         recovery = Recovery()
@@ -117,7 +123,7 @@ class RayEngine(Engine):
                     waiting.extendleft(reversed(outcome))
                     continue
                 self._recycle(ended, outcome)
-                self._pace.learn(task.chunk, outcome.replies)
+                self._pace.learn(task.chunk, outcome, ended.seconds)
                 whole = recovery.settle(task, outcome)
                 if whole is not None:
                     yield whole

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fedzda.platform.engines.calls import Chunk, ChunkResult, Reply
-from fedzda.platform.engines.worker import add_reply, new_total
+from fedzda.platform.engines.worker import new_total, sum_leaves
 
 _TRIES = 2
 
@@ -79,16 +79,12 @@ class Recovery:
             return None
         del self._parts[whole.index]
         replies = [parts[position] for position in sorted(parts)]
-        total = new_total(whole.reduce)
-        if total is not None:
-            for reply in replies:
-                add_reply(total, reply)
-        return ChunkResult(whole.index, replies, total)
+        return ChunkResult(whole.index, replies, sum_leaves(whole, replies))
 
 
 def _take_apart(chunk: Chunk) -> list[Task]:
     """One task per call. Models come back one by one, as they are summed up in order later."""
     return [
-        Task(replace(chunk, calls=[call], reduce=""), chunk, position)
+        Task(replace(chunk, calls=[call], sizes=[1], reduce=""), chunk, position)
         for position, call in enumerate(chunk.calls)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import math
 import os
@@ -11,8 +12,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,14 @@ import torch
 
 from fedzda.base import stream
 from fedzda.platform import plugins
-from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.averaging import ChunkSums, WeightedSum
 from fedzda.platform.engines.calls import Call, Chunk, ChunkResult, Handler, HandlerSpec, Reply
 
 WATCHDOG_GRACE_SEC = 2.0
 """How much longer than its time limit a client may take before its process ends itself."""
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 class ClientTimeoutError(Exception):
@@ -50,6 +55,7 @@ class Worker:
         expendable: bool = False,
     ) -> None:
         torch.set_num_threads(1)
+        keep_freed_memory()
         for folder in spec.plugin_folders:
             plugins.add_plugin_folder(Path(folder))
         self.handler: Handler = plugins.import_target(spec.target)(**spec.arguments)
@@ -59,24 +65,28 @@ class Worker:
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Carry out a chunk; failures of clients are in the replies, not raised."""
-        total = new_total(chunk.reduce)
-        replies = []
-        for reply in self._replies(chunk):
+        replies: list[Reply] = []
+        sums = ChunkSums()
+        for number, calls in enumerate(chunk.leaves()):
+            total = new_total(chunk.reduce)
+            for reply in self._replies(calls, chunk.retry):
+                replies.append(reply)
+                if total is not None:
+                    add_reply(total, reply)
+                if reply.error and chunk.fail_fast:
+                    return ChunkResult(chunk.index, replies)
             if total is not None:
-                add_reply(total, reply)
-            replies.append(reply)
-            if reply.error and chunk.fail_fast:
-                break
-        return ChunkResult(chunk.index, replies, total)
+                sums.add(number, total)
+        return ChunkResult(chunk.index, replies, sums.total())
 
-    def _replies(self, chunk: Chunk) -> Iterator[Reply]:
-        shared = self._shared(chunk.calls)
+    def _replies(self, calls: list[Call], retry: bool) -> Iterator[Reply]:
+        shared = self._shared(calls) if calls else []
         if shared is not None:
             yield from shared
             return
-        for call in chunk.calls:
+        for call in calls:
             reply = self.one(call)
-            if reply.error and chunk.retry:
+            if reply.error and retry:
                 reply = self.one(call)
                 reply.retried = True
             yield reply
@@ -125,6 +135,18 @@ class Worker:
         return job(self.handler, item)
 
 
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what is freed for the next batch instead of giving it back to the system.
+
+    Every batch frees what the next one needs again; to get it back means a page fault every 4 KiB,
+    which costs small models about a fifth of their time. Other C libraries are left alone.
+    """
+    with suppress(OSError, AttributeError):
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_M_MMAP_THRESHOLD, 2**25)  # the largest that glibc takes
+        set_option(_M_TRIM_THRESHOLD, 2**28)
+
+
 def seed_globals(small: int, large: int) -> None:
     """Seed the generators of Python, NumPy and torch; ``torch.manual_seed`` itself costs 0.1 ms."""
     random.seed(small)
@@ -142,6 +164,20 @@ def _finite(tensor: torch.Tensor) -> bool:
 def new_total(reduce: str) -> WeightedSum | None:
     """The empty sum that :attr:`Chunk.reduce` asks for, if it asks for one."""
     return WeightedSum(pooled=reduce == "pooled") if reduce else None
+
+
+def sum_leaves(chunk: Chunk, replies: Iterable[Reply]) -> WeightedSum | None:
+    """What :meth:`Worker.run` sums up, from replies that still hold their models."""
+    sums = ChunkSums()
+    waiting = iter(replies)
+    for number, calls in enumerate(chunk.leaves()):
+        total = new_total(chunk.reduce)
+        if total is None:
+            return None
+        for reply in islice(waiting, len(calls)):
+            add_reply(total, reply)
+        sums.add(number, total)
+    return sums.total()
 
 
 def add_reply(total: WeightedSum, reply: Reply) -> None:

@@ -1,7 +1,11 @@
+import pickle
+
+import numpy as np
 import pytest
 import torch
 
-from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.averaging import ChunkSums, WeightedSum
+from fedzda.platform.engines.chunks import ONE_BY_ONE, cut
 
 
 def test_weighted_mean_by_hand():
@@ -52,6 +56,53 @@ def test_merging_chunks_equals_adding_in_order():
         whole.add(arrays, weight)
     halves[0].merge(halves[1])
     torch.testing.assert_close(halves[0].mean()["w"], whole.mean()["w"], rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 5, 8, 13])
+def test_chunks_may_come_in_any_order(chunks):
+    rows = {}
+    for index in range(chunks):
+        rows[index] = WeightedSum()
+        rows[index].add({"w": torch.randn(50) * 10.0**index}, index + 0.1)
+    means = []
+    for seed in range(5):
+        sums = ChunkSums()
+        for index in np.random.default_rng(seed).permutation(chunks):
+            sums.add(int(index), pickle.loads(pickle.dumps(rows[int(index)])))
+        total = sums.total()
+        assert total.weight == pytest.approx(sum(row.weight for row in rows.values()))
+        means.append(total.mean()["w"])
+    assert all(torch.equal(mean, means[0]) for mean in means)
+    expected = sum(row.sums["w"] for row in rows.values()) / sum(r.weight for r in rows.values())
+    torch.testing.assert_close(means[0], expected.float())
+
+
+@pytest.mark.parametrize("clients", [1, 3, 6, 11, 25, 64, 100])
+def test_how_leaves_are_bundled_changes_no_bit(clients):
+    values = torch.randn(clients, 5, generator=torch.Generator().manual_seed(0)) ** 9
+    means = []
+    for workers, smallest in ((1, 1), (2, 1), (4, 1), (100, 1), (2, 10), (3, 1000)):
+        whole = ChunkSums()
+        chunks = cut(list(range(clients)), ONE_BY_ONE.count(clients), workers, smallest)
+        assert [client for chunk in chunks for client in chunk.calls] == list(range(clients))
+        for chunk in chunks:
+            part = ChunkSums()
+            for number, leaf in enumerate(chunk.leaves()):
+                total = WeightedSum()
+                for client in leaf:
+                    total.add({"w": values[client]}, 1 + client)
+                part.add(number, total)
+            whole.add(chunk.index, part.total(), len(chunk.sizes))
+        means.append(whole.total().mean()["w"])
+    assert all(torch.equal(mean, means[0]) for mean in means)
+
+
+def test_a_worker_gets_large_chunks_first_and_at_least_what_is_worth_the_journey():
+    sizes = [len(chunk.calls) for chunk in cut(list(range(64)), 16, 2)]
+    assert sizes == [16, 16, 8, 8, 4, 4, 4, 4]
+    assert [len(chunk.calls) for chunk in cut(list(range(64)), 16, 2, smallest=30)] == [32, 32]
+    assert [len(chunk.calls) for chunk in cut(list(range(50)), 16, 2, smallest=99)] == [25, 25]
+    assert [len(chunk.calls) for chunk in cut(list(range(3)), 4, 2)] == [1, 2]
 
 
 def test_nothing_added_is_an_error():

@@ -121,6 +121,6 @@ def chunks() -> Callable[..., list[Chunk]]:
         calls = [Call(c, "train", 1, content, Content()) for c in range(num_clients)]
         parts = [calls[i : i + size] for i in range(0, num_clients, size)]
         options = {"reduce": "naive", **(chunk or {})}
-        return [Chunk(index, part, **options) for index, part in enumerate(parts)]
+        return [Chunk(index, part, [len(part)], **options) for index, part in enumerate(parts)]
 
     return build

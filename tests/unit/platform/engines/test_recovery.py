@@ -12,7 +12,7 @@ HANG = Fault("client hung", certain=True)
 
 def chunk(*clients, **options):
     calls = [Call(client, "train", 1, Content(), Content()) for client in clients]
-    return Chunk(4, calls, **options)
+    return Chunk(4, calls, [len(calls)], **options)
 
 
 def trained(client):

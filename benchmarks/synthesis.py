@@ -35,6 +35,7 @@ from fedzda.clients.models.lenet_bn import LeNetBN
 from fedzda.generators import quality
 from fedzda.generators.config import BNMatchConfig, ImageDistillationConfig, ZSCGANConfig
 from fedzda.generators.image_distillation import ImageDistillation
+from fedzda.generators.sheet import save_sheet
 from fedzda.generators.zs_cgan import ZSCGAN
 
 Data = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -145,7 +146,7 @@ def measure(bench: Bench, sheets: Path | None) -> list[dict[str, Any]]:
         if sheets:
             labels = torch.arange(10).repeat(10)
             images = synthesizer.sample(labels, torch_rng(bench.seed, "sheet"))
-            quality.save_sheet(images, labels, sheets / f"{name}.png")
+            save_sheet(images, labels, sheets / f"{name}.png")
     return rows
 
 

@@ -36,6 +36,7 @@ class BNMatch:
     The stored statistics are copied at construction. Batch statistics are cleared at the start of
     each forward pass of the model and computed in at least float32, also under autocast. The model
     should be in eval mode, or its own statistics would move. Leaving the context removes all hooks.
+    While ``reading`` is off, forward passes cost nothing extra and are not measured.
 
     Args:
         model: A model with BatchNorm layers that keep running statistics.
@@ -61,6 +62,7 @@ class BNMatch:
         self._var = torch.cat([_stored(layer.running_var) for layer in self._layers])
         self._var += self.config.eps
         self._weights = self._channel_weights().to(self._mean)
+        self.reading = True
         self._seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._handles = [model.register_forward_pre_hook(self._clear)]
         for index, layer in enumerate(self._layers):
@@ -106,6 +108,8 @@ class BNMatch:
 
     def _reader(self, index: int) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
         def read(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            if not self.reading:
+                return
             x = inputs[0]
             if x.dtype in (torch.float16, torch.bfloat16):
                 x = x.float()

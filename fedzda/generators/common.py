@@ -1,17 +1,19 @@
-"""What the synthesizers share: a frozen classifier, balanced labels, a file format."""
+"""What the synthesizers share: a frozen classifier, labels, initial weights, step sizes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TypeVar
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from fedzda.base import StrictConfig, UserError
+from fedzda.base import ImageSpec, UserError
+from fedzda.generators.config import Schedule
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @contextmanager
@@ -51,17 +53,74 @@ def balanced_labels(classes: Sequence[int], count: int, rng: torch.Generator) ->
     return labels[torch.randperm(count, generator=rng)]
 
 
-def save_state(
-    state: Mapping[str, torch.Tensor], path: Path, config: StrictConfig, fingerprint: str
-) -> None:
-    """Write tensors as safetensors, never half: a temporary file first, then a rename.
+def rows_for(
+    pool_N: torch.Tensor, wanted: torch.Tensor, rng: torch.Generator, owner: str
+) -> torch.Tensor:
+    """For each wanted label a row of a pool with that label, int64.
 
-    The metadata holds ``classifier``, the fingerprint of the inverted model, and ``config``, the
-    synthesizer's configuration as JSON.
+    Within a call no row of a class comes twice before all of them came once.
+
+    Args:
+        pool_N: Labels of the pool.
+        wanted: Labels asked for, on the CPU.
+        rng: CPU generator.
+        owner: Name of the synthesizer, for errors.
+
+    Raises:
+        UserError: A label is not in the pool.
     """
-    partial = path.with_name(path.name + ".part")
-    metadata = {"classifier": fingerprint, "config": config.model_dump_json()}
-    save_file({k: v.contiguous() for k, v in state.items()}, partial, metadata)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)
+    rows = torch.empty(len(wanted), dtype=torch.int64)
+    for label in torch.unique(wanted):
+        places = (wanted == label).nonzero()[:, 0]
+        stock = (pool_N == label).nonzero()[:, 0]
+        if not len(stock):
+            raise UserError(
+                f"label {int(label)} is not in the pool of {owner} (it holds "
+                f"{torch.unique(pool_N).tolist()}). Fit that class first."
+            )
+        turns = -(-len(places) // len(stock))
+        order = [torch.randperm(len(stock), generator=rng) for _ in range(turns)]
+        rows[places] = stock[torch.cat(order)[: len(places)]]
+    return rows
+
+
+def initial(make: Callable[[], ModuleT], rng: torch.Generator) -> ModuleT:
+    """What ``make`` builds, with weights from ``rng``; torch's global stream stays untouched."""
+    seed = int(torch.randint(2**62, (1,), generator=rng))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def spawn(rng: torch.Generator) -> torch.Generator:
+    """A stream of its own that starts from ``rng``."""
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (1,), generator=rng)))
+
+
+def scheduled(lr: float, schedule: Schedule, step: int, steps: int) -> float:
+    """The step size of step ``step`` (from 0) of ``steps``: constant, or half a cosine to 0."""
+    if schedule == "constant":
+        return lr
+    return lr * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Change the step size of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def pixels_of(x_NCHW: torch.Tensor, image: ImageSpec) -> torch.Tensor:
+    """Normalised images as pixels, clamped to [0, 1]."""
+    mean, std = (x_NCHW.new_tensor(v).view(1, -1, 1, 1) for v in (image.mean, image.std))
+    return (x_NCHW * std + mean).clamp(0, 1)
+
+
+def require_student(student: nn.Module | None, key: str, weight: float) -> nn.Module:
+    """The student of an adversarial term. Raises UserError if there is none."""
+    if student is None:
+        raise UserError(
+            f"{key} is {weight:g}, but there is no student to compare the classifier with. Pass "
+            "student= when the synthesizer is made, or set the weight to 0."
+        )
+    return student

@@ -1,13 +1,19 @@
 """Image distillation: optimise the pixels of a batch until a frozen classifier sees the labels
 asked for and its BatchNorm layers see the statistics they stored.
 
-The form of DeepInversion (Yin et al. 2020, arXiv 1912.08795) without a student: Adam on normalised
-pixels lowers ``ce_weight * CE + bn_weight * L_BN + tv_weight * TV``. The settings are our choice.
+The form of DeepInversion (Yin et al. 2020, arXiv 1912.08795): Adam on normalised pixels lowers
+
+    ce_weight * CE(t(x), y) + bn_weight * L_BN(t; x) + tv_weight * TV(x) + l2_weight * |x|
+        + js_weight * (1 - JS(t(x), s(x)))
+
+with the frozen classifier t and, where ``js_weight`` is not 0, a frozen student s. The defaults are
+our choice; ``preset`` has settings of public code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -16,8 +22,19 @@ from torch.nn import functional
 
 from fedzda.base import ImageSpec, UserError
 from fedzda.generators.bn_match import BNMatch
-from fedzda.generators.common import balanced_labels, device_of, frozen, save_state
+from fedzda.generators.checks import check_classifier
+from fedzda.generators.common import (
+    balanced_labels,
+    device_of,
+    frozen,
+    pixels_of,
+    require_student,
+    rows_for,
+)
 from fedzda.generators.config import ImageDistillationConfig
+from fedzda.generators.files import save_state
+from fedzda.generators.history import History
+from fedzda.generators.losses import image_norm, js_divergence, total_variation
 from fedzda.generators.quality import assess
 
 
@@ -25,16 +42,25 @@ class ImageDistillation:
     """A :class:`fedzda.base.Synthesizer` that keeps a pool of optimised images.
 
     A second ``fit`` for the same classes continues from the pool; for others it starts from noise.
+
+    Args:
+        config: Weights, steps and sizes.
+        student: What ``js_weight`` is measured against: a classifier of the same images, left as it
+            is.
     """
 
     Config = ImageDistillationConfig
 
-    def __init__(self, config: ImageDistillationConfig) -> None:
+    def __init__(self, config: ImageDistillationConfig, student: nn.Module | None = None) -> None:
         self.config = config
+        self.student = student
+        self.image: ImageSpec | None = None
         self.images: torch.Tensor | None = None
         """The pool, ``(N, C, H, W)`` in [0, 1]."""
         self.labels = torch.empty(0, dtype=torch.int64)
         """Labels of the pool, ``(N,)``."""
+        self.history: History | None = None
+        """Losses of the last fit, batch after batch."""
 
     def fit(
         self,
@@ -46,7 +72,7 @@ class ImageDistillation:
         """Optimise ``batches`` batches for ``steps`` steps each and assess the first.
 
         Args:
-            classifier: Takes normalised images; its weights, buffers and modes are left as found.
+            classifier: In eval mode, takes normalised images; left as found.
             classes: Labels of the pool; every batch holds all of them equally often.
             image: The images it was trained on.
             rng: CPU generator: labels, noise, shifts and mirrorings all come from it.
@@ -55,18 +81,24 @@ class ImageDistillation:
             The figures of :func:`fedzda.generators.quality.assess`.
 
         Raises:
-            UserError: No class asked for, or a classifier without BatchNorm statistics.
+            UserError: No class asked for, a classifier that cannot be inverted (see
+                :func:`fedzda.generators.checks.check_classifier`) or has no BatchNorm statistics,
+                or a ``js_weight`` without a student.
         """
+        check_classifier(classifier, image)
         pixels, labels = self._start(classes, image, rng)
         size = self.config.batch_size
-        with frozen(classifier), BNMatch(classifier, self.config.bn) as match:
+        starts = list(zip(torch.split(pixels, size), torch.split(labels, size), strict=True))
+        self.history = History(self.config.steps * len(starts))
+        with ExitStack() as stack:
+            stack.enter_context(frozen(classifier))
+            match = stack.enter_context(BNMatch(classifier, self.config.bn))
+            objective = _Objective(self.config, classifier, match, self._student(stack, classifier))
             done = [
-                self._optimise(classifier, match, batch, targets, image, rng)
-                for batch, targets in zip(
-                    torch.split(pixels, size), torch.split(labels, size), strict=True
-                )
+                self._optimise(objective, number, batch, targets, image, rng)
+                for number, (batch, targets) in enumerate(starts)
             ]
-        self.images, self.labels = torch.cat(done), labels
+        self.images, self.labels, self.image = torch.cat(done), labels, image
         return assess(classifier, self.images[:size], labels[:size], image, self.config.bn)
 
     def sample(self, labels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -78,19 +110,7 @@ class ImageDistillation:
             UserError: A label is not in the pool.
         """
         images = self._fitted()
-        rows = torch.empty(len(labels), dtype=torch.int64)
-        wanted = labels.cpu()
-        for label in torch.unique(wanted):
-            places = (wanted == label).nonzero()[:, 0]
-            stock = (self.labels == label).nonzero()[:, 0]
-            if not len(stock):
-                raise UserError(
-                    f"label {int(label)} is not in the pool of image-distillation (it holds "
-                    f"{torch.unique(self.labels).tolist()}). Fit that class first."
-                )
-            turns = -(-len(places) // len(stock))
-            order = [torch.randperm(len(stock), generator=rng) for _ in range(turns)]
-            rows[places] = stock[torch.cat(order)[: len(places)]]
+        rows = rows_for(self.labels, labels.cpu(), rng, "image-distillation")
         return images[rows].to(labels.device)
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -105,10 +125,12 @@ class ImageDistillation:
                 f"data set has {image.shape}. Use the pool of the same data set."
             )
         self.images, self.labels = state["images"].clone(), state["labels"].clone()
+        self.image = image
 
     def save(self, path: Path, classifier_fingerprint: str = "") -> None:
-        """Write :meth:`state` as safetensors, the fingerprint as metadata."""
-        save_state(self.state(), path, self.config, classifier_fingerprint)
+        """Write :meth:`state` as safetensors; metadata as in ``fedzda.generators.files``."""
+        state = self.state()
+        save_state(state, path, self.config, classifier_fingerprint, self.image, self.history)
 
     def _fitted(self) -> torch.Tensor:
         if self.images is None:
@@ -126,36 +148,43 @@ class ImageDistillation:
         noise = torch.randn(size * self.config.batches, *image.shape, generator=rng)
         return noise, torch.cat(labels)
 
+    def _student(self, stack: ExitStack, classifier: nn.Module) -> nn.Module | None:
+        """The student, frozen until ``stack`` closes; None if there is no adversarial term."""
+        weight = self.config.js_weight
+        if weight == 0:
+            return None
+        student = require_student(self.student, "image-distillation.js_weight", weight)
+        return stack.enter_context(frozen(student.to(device_of(classifier))))
+
     def _optimise(
         self,
-        classifier: nn.Module,
-        match: BNMatch,
+        objective: _Objective,
+        number: int,
         start: torch.Tensor,
         labels: torch.Tensor,
         image: ImageSpec,
         rng: torch.Generator,
     ) -> torch.Tensor:
         """The best iterate of one batch, in [0, 1] on the CPU."""
-        device = device_of(classifier)
+        assert self.history is not None
+        config, device = self.config, device_of(objective.classifier)
         black, white = (image.normalize(torch.full((1, *image.shape), v)) for v in (0.0, 1.0))
         black, white, labels = black.to(device), white.to(device), labels.to(device)
         x_NCHW = start.to(device).clamp(black, white).requires_grad_()
-        optimizer = torch.optim.Adam([x_NCHW], self.config.lr)
+        optimizer = torch.optim.Adam([x_NCHW], config.lr, (config.betas[0], config.betas[1]))
         best, best_loss = x_NCHW.detach().clone(), float("inf")
-        for _ in range(self.config.steps):
-            logits = classifier(self._moved(x_NCHW, rng))
-            loss = self.config.ce_weight * functional.cross_entropy(logits, labels)
-            loss = loss + self.config.bn_weight * match.loss()
-            loss = loss + self.config.tv_weight * total_variation(x_NCHW)
-            if loss.item() < best_loss:
-                best, best_loss = x_NCHW.detach().clone(), loss.item()
+        for step in range(number * config.steps + 1, (number + 1) * config.steps + 1):
+            losses = objective.losses(x_NCHW, self._moved(x_NCHW, rng), labels)
+            if losses["total"].item() < best_loss:
+                best, best_loss = x_NCHW.detach().clone(), losses["total"].item()
+            if self.history.wants(step):
+                self.history.add(step, {k: v.detach() for k, v in losses.items()})
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            losses["total"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             with torch.no_grad():
                 x_NCHW.clamp_(black, white)
-        mean, std = (best.new_tensor(v).view(1, -1, 1, 1) for v in (image.mean, image.std))
-        return (best * std + mean).clamp(0, 1).cpu()
+        return pixels_of(best, image).cpu()
 
     def _moved(self, x_NCHW: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The batch, shifted cyclically and mirrored at random as configured."""
@@ -168,12 +197,40 @@ class ImageDistillation:
         return x_NCHW
 
 
-def total_variation(x_NCHW: torch.Tensor) -> torch.Tensor:
-    """Sum of the norms of all differences to the right, lower and two diagonal neighbours."""
-    differences = (
-        x_NCHW[:, :, :, 1:] - x_NCHW[:, :, :, :-1],
-        x_NCHW[:, :, 1:] - x_NCHW[:, :, :-1],
-        x_NCHW[:, :, 1:, 1:] - x_NCHW[:, :, :-1, :-1],
-        x_NCHW[:, :, 1:, :-1] - x_NCHW[:, :, :-1, 1:],
-    )
-    return torch.stack([torch.linalg.vector_norm(d) for d in differences]).sum()
+class _Objective:
+    """What a batch of pixels is measured by."""
+
+    def __init__(
+        self,
+        config: ImageDistillationConfig,
+        classifier: nn.Module,
+        match: BNMatch,
+        student: nn.Module | None,
+    ) -> None:
+        self.config, self.classifier, self.match = config, classifier, match
+        self.student = student
+
+    def losses(
+        self, x_NCHW: torch.Tensor, moved_NCHW: torch.Tensor, labels_N: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Each term by itself, and their weighted ``total``.
+
+        Args:
+            x_NCHW: Normalised pixels.
+            moved_NCHW: The same, shifted and mirrored, as the networks see them.
+            labels_N: Labels asked for.
+        """
+        config = self.config
+        logits = self.classifier(moved_NCHW)
+        losses = {"ce": functional.cross_entropy(logits, labels_N), "bn": self.match.loss()}
+        total = config.ce_weight * losses["ce"] + config.bn_weight * losses["bn"]
+        if config.tv_weight:
+            losses["tv"] = total_variation(x_NCHW)
+            total = total + config.tv_weight * losses["tv"]
+        if config.l2_weight:
+            losses["l2"] = image_norm(x_NCHW)
+            total = total + config.l2_weight * losses["l2"]
+        if self.student is not None:
+            losses["js"] = js_divergence(logits, self.student(moved_NCHW), config.js_temperature)
+            total = total + config.js_weight * (1 - losses["js"])
+        return {**losses, "total": total}

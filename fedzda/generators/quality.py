@@ -1,20 +1,21 @@
-"""How good synthetic images are, seen from a classifier; and a picture of them."""
+"""How good synthetic images are, seen from classifiers; real images and noise beside them."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 from torch.nn import functional
 
 from fedzda.base import ImageSpec
 from fedzda.generators.bn_match import BNMatch
+from fedzda.generators.collapse import class_entropy, nearest_spread
 from fedzda.generators.common import device_of, frozen
 from fedzda.generators.config import BNMatchConfig
+from fedzda.generators.features import coverage, frechet_distance, logits_and_features
 
 _BATCH_SIZE = 256
 
@@ -34,15 +35,6 @@ def agreement(
     """Share of images, in [0, 1], that the classifier gives their label."""
     predicted = logits_of(classifier, images, image).argmax(dim=1)
     return float((predicted == labels.cpu()).double().mean())
-
-
-def class_entropy(predicted: torch.Tensor, num_classes: int) -> float:
-    """Entropy of the histogram of predicted classes, divided by ``log num_classes``.
-
-    1 for a uniform histogram, 0 if every image is given one class.
-    """
-    share = torch.bincount(predicted, minlength=num_classes).double() / len(predicted)
-    return float(torch.special.entr(share).sum() / math.log(num_classes))
 
 
 def within_class_distance(images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -92,30 +84,45 @@ def assess(
     }
 
 
-def save_sheet(images: torch.Tensor, labels: torch.Tensor, path: Path, columns: int = 10) -> None:
-    """Write a PNG with one row per class, in order of the labels, and up to ``columns`` images.
+Images = tuple[torch.Tensor, torch.Tensor]
+"""Images ``(N, C, H, W)`` in [0, 1] and their labels ``(N,)``."""
+
+
+def compare_quality(
+    judge: nn.Module,
+    sets: Mapping[str, Images],
+    image: ImageSpec,
+    reference: torch.Tensor | None = None,
+) -> list[dict[str, float | str]]:
+    """One row of figures for each set of images, for example made ones, real ones and noise.
 
     Args:
-        images: ``(N, C, H, W)`` in [0, 1], one or three channels.
-        labels: ``(N,)``.
-        path: The file to write.
-        columns: Images per row; missing ones stay white.
+        judge: A classifier that the images were not made from, with logits and features.
+        sets: Images by name. Sets of one size only compare fairly.
+        image: The images ``judge`` was trained on.
+        reference: Real images that none of the sets holds, ``(M, C, H, W)`` in [0, 1], as many as
+            a set has; None if there are none.
+
+    Returns:
+        Per set ``set``, ``images`` (their number), ``agreement`` of the judge with the labels,
+        ``class_entropy``, ``pixel_spread`` and ``feature_spread`` (see ``collapse``), and with a
+        reference ``frechet`` (0 is best) and ``coverage`` (1 is best) in the judge's features.
     """
-    channels, height, width = images.shape[1:]
-    classes = torch.unique(labels)
-    gap = 1
-    scale = max(1, 48 // height)
-    sheet = np.full(
-        (len(classes) * (height + gap) + gap, columns * (width + gap) + gap, channels),
-        255,
-        np.uint8,
-    )
-    pixels = (images.detach().cpu().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    for row, label in enumerate(classes):
-        top = gap + row * (height + gap)
-        for column, index in enumerate((labels == label).nonzero()[:columns, 0].tolist()):
-            left = gap + column * (width + gap)
-            sheet[top : top + height, left : left + width] = pixels[index]
-    picture = Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
-    size = (picture.width * scale, picture.height * scale)
-    picture.resize(size, Image.Resampling.NEAREST).save(path)
+    real = None if reference is None else logits_and_features(judge, reference, image)[1]
+    rows: list[dict[str, float | str]] = []
+    for name, (images, labels) in sets.items():
+        logits, features = logits_and_features(judge, images, image)
+        predicted = logits.argmax(dim=1)
+        row: dict[str, float | str] = {
+            "set": name,
+            "images": len(images),
+            "agreement": float((predicted == labels.cpu()).double().mean()),
+            "class_entropy": class_entropy(predicted, image.num_classes),
+            "pixel_spread": nearest_spread(images.flatten(1), labels),
+            "feature_spread": nearest_spread(features, labels),
+        }
+        if real is not None:
+            row["frechet"] = frechet_distance(real, features)
+            row["coverage"] = coverage(real, features)
+        rows.append(row)
+    return rows

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from fedzda.base import torch_rng
-from fedzda.generators.quality import save_sheet
+from fedzda.generators.sheet import save_sheet
 from fedzda.platform.parts import build_synthesizer
 from fedzda.platform.setting import Setting
 

@@ -12,7 +12,7 @@ from fedzda.platform.cli.compare import compare
 from fedzda.platform.cli.demo import demo
 from fedzda.platform.cli.doctor import doctor
 from fedzda.platform.cli.explain import explain
-from fedzda.platform.cli.failures import FailureGroup
+from fedzda.platform.cli.lazy import LazyGroup
 from fedzda.platform.cli.listing import list_components
 from fedzda.platform.cli.new import new
 from fedzda.platform.cli.report import report
@@ -25,7 +25,7 @@ from fedzda.platform.cli.watch import watch
 
 app = typer.Typer(
     name="fedzda",
-    cls=FailureGroup,
+    cls=LazyGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,9 +1,7 @@
 import math
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from fedzda.base import ImageSpec, UserError, torch_rng
@@ -21,13 +19,6 @@ def test_agreement_normalises_and_uses_eval_mode():
     assert quality.logits_of(model, images, IMAGE)[0].tolist() == [1.0, -1.0]
 
 
-def test_class_entropy_of_known_histograms():
-    assert quality.class_entropy(torch.tensor([0, 1, 0, 1]), 2) == pytest.approx(1.0)
-    assert quality.class_entropy(torch.tensor([1, 1, 1]), 2) == 0.0
-    expected = (0.25 * math.log(4) + 0.75 * math.log(4 / 3)) / math.log(4)
-    assert quality.class_entropy(torch.tensor([0, 2, 2, 2]), 4) == pytest.approx(expected)
-
-
 def test_within_class_distance_by_hand():
     # Class 0: a pair at distance 5. Class 1: distances 2, 0, 2. Class 2 has one image only.
     pixels = torch.tensor([[0.0, 0.0], [3.0, 4.0], [1.0, 1.0], [1.0, 1.0], [1.0, 3.0], [9.0, 9.0]])
@@ -35,21 +26,6 @@ def test_within_class_distance_by_hand():
     found = quality.within_class_distance(pixels.view(6, 1, 1, 2), labels)
     assert found == pytest.approx((5 + 4 / 3) / 2)
     assert math.isnan(quality.within_class_distance(pixels[:1].view(1, 1, 1, 2), labels[:1]))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_sheet_has_a_row_per_class_and_exact_pixels(channels, tmp_path):
-    images = torch.zeros(3, channels, 48, 48)
-    images[1] = 1.0
-    images[2] = 0.2
-    path = tmp_path / "sheet.png"
-    quality.save_sheet(images, torch.tensor([4, 1, 4]), path, columns=2)
-    sheet = np.asarray(Image.open(path))
-    assert sheet.shape == ((99, 99) if channels == 1 else (99, 99, 3))
-    first_of_1, second_of_1, first_of_4, second_of_4 = (
-        sheet[row, column].max() for row in (25, 74) for column in (25, 74)
-    )
-    assert (first_of_1, second_of_1, first_of_4, second_of_4) == (255, 255, 0, 51)
 
 
 def test_balanced_labels_are_even_mixed_and_random_in_what_is_left_over():
@@ -76,3 +52,19 @@ def test_frozen_restores_after_an_error():
         fail()
     assert (model.training, model[0].training, model[1].training) == (True, True, False)
     assert model[0].weight.requires_grad
+
+
+def test_compare_quality_puts_real_above_synthetic_above_noise(classifier, digits):
+    pixels, labels, image = digits
+    noise = torch.rand(300, 1, 8, 8, generator=torch_rng(0, "noise"))
+    mixed = 0.6 * pixels[:300] + 0.4 * noise
+    sets = {"synthetic": (mixed, labels[:300]), "real": (pixels[300:600], labels[300:600])}
+    sets["noise"] = (noise, labels[:300])
+    rows = quality.compare_quality(classifier, sets, image, pixels[600:900])
+    found = {row["set"]: row for row in rows}
+    assert list(found) == ["synthetic", "real", "noise"]
+    for name, better in (("agreement", 1), ("coverage", 1), ("frechet", -1)):
+        values = [better * found[key][name] for key in ("real", "synthetic", "noise")]
+        assert values == sorted(values, reverse=True), name
+    assert found["real"]["coverage"] > 0.7  # the digits come in order of their writers
+    assert "frechet" not in quality.compare_quality(classifier, sets, image)[0]

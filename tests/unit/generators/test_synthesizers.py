@@ -5,57 +5,16 @@ from itertools import pairwise
 
 import pytest
 import torch
-from safetensors import safe_open
-from sklearn.datasets import load_digits
 from torch import nn
 
 from fedzda.base import ImageSpec, Synthesizer, UserError, fingerprint, torch_rng
 from fedzda.generators import quality
 from fedzda.generators.config import BNMatchConfig, ImageDistillationConfig, ZSCGANConfig
-from fedzda.generators.image_distillation import ImageDistillation, total_variation
-from fedzda.generators.zs_cgan import ZSCGAN, ConditionalGenerator
+from fedzda.generators.files import read_state
+from fedzda.generators.image_distillation import ImageDistillation
+from fedzda.generators.zs_cgan import ZSCGAN
 
 CLASSES = range(10)
-
-
-def network():
-    return nn.Sequential(
-        nn.Conv2d(1, 12, 3, stride=2, padding=1),
-        nn.BatchNorm2d(12),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(192, 48),
-        nn.BatchNorm1d(48),
-        nn.ReLU(),
-        nn.Linear(48, 10),
-    )
-
-
-def train(x_NCHW, labels, seed, epochs=4):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = network()
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(labels)).split(32):
-                optimizer.zero_grad()
-                nn.functional.cross_entropy(net(x_NCHW[rows]), labels[rows]).backward()
-                optimizer.step()
-    return net.eval()
-
-
-@pytest.fixture(scope="module")
-def digits():
-    data = load_digits()
-    pixels = torch.tensor(data.images / 16.0, dtype=torch.float32)[:, None]
-    image = ImageSpec((1, 8, 8), 10, (pixels.mean().item(),), (pixels.std().item(),))
-    return pixels, torch.tensor(data.target, dtype=torch.int64), image
-
-
-@pytest.fixture(scope="module")
-def classifier(digits):
-    pixels, labels, image = digits
-    return train(image.normalize(pixels), labels, seed=1)
 
 
 def synthesizer(kind, **options):
@@ -87,12 +46,12 @@ def test_inverting_a_small_batchnorm_network(fitted, classifier, digits):
     assert fitted.figures["class_entropy"] > 0.95
 
 
-def test_images_carry_class_information(fitted, digits):
+def test_images_carry_class_information(fitted, digits, train_net):
     """A network that saw nothing but synthetic images recognises real ones."""
     pixels, targets, image = digits
     labels = torch.arange(10).repeat(60)
     images = fitted.sample(labels, torch_rng(0, "sample"))
-    student = train(image.normalize(images), labels, seed=2)
+    student = train_net(image.normalize(images), labels, seed=2)
     assert quality.agreement(student, pixels, targets, image) > 0.3
 
 
@@ -122,12 +81,12 @@ def test_fit_is_a_function_of_the_given_generator_alone(kind, classifier, digits
 
 
 def test_fit_leaves_the_classifier_as_it_was(kind, classifier, digits):
-    victim = copy.deepcopy(classifier).train()
+    victim = copy.deepcopy(classifier)
     victim[0].weight.requires_grad_(False)
     before = fingerprint(victim.state_dict())
     synthesizer(kind, steps=2).fit(victim, CLASSES, digits[2], torch_rng(0, "fit"))
     assert fingerprint(victim.state_dict()) == before
-    assert victim.training
+    assert not victim.training
     assert [p.requires_grad for p in victim.parameters()] == [False] + [True] * 9
     assert all(p.grad is None for p in victim.parameters())
 
@@ -143,12 +102,15 @@ def test_a_second_fit_continues(fitted, kind, classifier, digits):
 def test_state_and_file_round_trip(fitted, kind, classifier, digits, tmp_path):
     path = tmp_path / "generator.safetensors"
     fitted.save(path, fingerprint(classifier.state_dict()))
-    with safe_open(path, "pt") as stored:
-        assert stored.metadata()["classifier"] == fingerprint(classifier.state_dict())
-        state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    saved = read_state(path)
+    assert saved.classifier == fingerprint(classifier.state_dict())
+    assert saved.config == fitted.config.model_dump(mode="json")
+    assert saved.image == digits[2]
+    assert saved.history["step"][-1] == fitted.config.steps
+    assert saved.history["total"][-1] < saved.history["total"][0]
     assert [p.name for p in tmp_path.iterdir()] == ["generator.safetensors"]
     again = synthesizer(kind)
-    again.load_state(state, digits[2])
+    again.load_state(saved.state, saved.image)
     labels = torch.arange(10)
     expected = fitted.sample(labels, torch_rng(0, "sample"))
     assert torch.equal(again.sample(labels, torch_rng(0, "sample")), expected)
@@ -164,19 +126,11 @@ def test_bad_requests_are_named(kind, classifier, digits):
     image = digits[2]
     with pytest.raises(UserError, match="at least one class"):
         synthesizer(kind).fit(classifier, [], image, torch_rng(0, "fit"))
-    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval()
     with pytest.raises(UserError, match="norm: batch"):
         synthesizer(kind).fit(plain, CLASSES, image, torch_rng(0, "fit"))
     with pytest.raises(RuntimeError, match="call fit or load_state first"):
         synthesizer(kind).sample(torch.tensor([0]), torch_rng(0, "sample"))
-
-
-@pytest.mark.parametrize("size", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 9, 14)])
-def test_generator_sizes(size):
-    image = ImageSpec(size, 4, (0.5,) * size[0], (0.5,) * size[0])
-    generator = ConditionalGenerator(ZSCGANConfig(channels=4), image).eval()
-    with torch.no_grad():
-        assert generator(torch.zeros(2, 64), torch.tensor([0, 3])).shape == (2, *size)
 
 
 def test_an_image_in_eval_mode_does_not_depend_on_other_labels(classifier, digits):
@@ -241,7 +195,58 @@ def test_jitter_and_flip_move_whole_images():
     assert places == shifted | {(down, 4 - right) for down, right in shifted}
 
 
-def test_total_variation_by_hand():
-    # Differences to the right 1 and 1, downwards 1 and 1, on the diagonals 2 and 0.
-    x_NCHW = torch.tensor([[[[0.0, 1.0], [1.0, 2.0]]]])
-    assert total_variation(x_NCHW).item() == pytest.approx(2 * 2**0.5 + 2.0)
+def test_a_term_against_a_student_needs_one(classifier, digits):
+    for made, key in (
+        (ZSCGAN(ZSCGANConfig(adversarial_weight=0.5)), "zs-cgan.adversarial_weight is 0.5"),
+        (ImageDistillation(ImageDistillationConfig(js_weight=2.0)), "js_weight is 2"),
+    ):
+        with pytest.raises(UserError, match=rf"{key}, but there is no student.*student="):
+            made.fit(classifier, CLASSES, digits[2], torch_rng(0, "fit"))
+
+
+@pytest.mark.parametrize("kind", ["zs-cgan", "image-distillation"])
+def test_a_student_draws_images_to_where_it_differs(kind, classifier, digits, train_net):
+    pixels, labels, image = digits
+    student = train_net(image.normalize(pixels), labels, seed=5, epochs=1).train()
+    before = fingerprint(student.state_dict())
+    key = "adversarial_weight" if kind == "zs-cgan" else "js_weight"
+    agreed = []
+    for weight in (0.0, 3.0):
+        made = synthesizer(kind, **{key: weight})
+        made.student = student
+        made.fit(classifier, CLASSES, image, torch_rng(0, "fit"))
+        wanted = torch.arange(10).repeat(20)
+        images = made.sample(wanted, torch_rng(0, "sample"))
+        agreed.append(quality.agreement(student, images, wanted, image))
+    assert agreed[1] < agreed[0] - 0.05
+    assert fingerprint(student.state_dict()) == before
+    assert student.training
+
+
+def test_the_norm_of_distilled_images_can_be_lowered(classifier, digits):
+    norms = []
+    for weight in (0.0, 0.5):
+        made = synthesizer("image-distillation", l2_weight=weight)
+        made.fit(classifier, CLASSES, digits[2], torch_rng(0, "fit"))
+        norms.append(float(digits[2].normalize(made.images).flatten(1).norm(dim=1).mean()))
+    assert norms[1] < 0.9 * norms[0]
+
+
+def test_a_preset_stands_where_a_key_is_left_out():
+    config = ImageDistillationConfig(preset="deepinversion-c10", steps=7)
+    assert (config.steps, config.lr, config.jitter, config.bn.distance) == (7, 0.05, 2, "l2norm")
+    assert ImageDistillationConfig.model_validate(config.model_dump()) == config
+    assert ImageDistillationConfig(preset="fedcog").js_weight == 0.1
+
+
+@pytest.mark.parametrize("network", ["dafl32", "large", "cond-mul", "cond-bn"])
+def test_zs_cgan_with_published_networks(network, classifier, digits):
+    made = synthesizer("zs-cgan", network=network, channels=16, steps=30, schedule="cosine")
+    made.fit(classifier, CLASSES, digits[2], torch_rng(0, "fit"))
+    losses = made.history.columns
+    assert losses["ce"][-1] < 0.9 * losses["ce"][0]
+    images = made.sample(torch.arange(10), torch_rng(0, "sample"))
+    assert 0 <= images.min() <= images.max() <= 1
+    again = synthesizer("zs-cgan", network=network, channels=16)
+    again.load_state(made.state(), digits[2])
+    assert torch.equal(again.sample(torch.arange(10), torch_rng(0, "sample")), images)

@@ -1,0 +1,262 @@
+"""``fedzda synthesize``: labelled images from a trained classifier, without data."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedzda.clients.commands.arguments import (
+    Checkpoint,
+    Classes,
+    Mean,
+    Model,
+    Shape,
+    Std,
+    block_of,
+    classifier_of,
+    component,
+    data_of,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from fedzda.base import ImageSpec, Synthesizer
+    from fedzda.clients.classifiers import Classifier
+
+_JUDGED = 1000
+"""Most images that the figures are measured on: all pairs are compared."""
+_COLUMNS = 10
+
+
+def synthesize(
+    checkpoint: Checkpoint,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[key=value]...", help="Of the synthesizer, e.g. steps=500."),
+    ] = None,
+    synthesizer: Annotated[
+        str, typer.Option(metavar="NAME", help="See: fedzda list synthesizers.")
+    ] = "zs-cgan",
+    model: Model = None,
+    shape: Shape = None,
+    classes: Classes = None,
+    mean: Mean = None,
+    std: Std = None,
+    count: Annotated[int, typer.Option(min=1, help="Images to make, all classes alike.")] = 1000,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="New folder for the results.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Real images to compare with: a data set's name or block."
+        ),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Another classifier, which judges the images."),
+    ] = None,
+) -> None:
+    """Make labelled images from a trained classifier.
+
+    Writes the generator, samples, a picture of them and figures of their quality.
+    """
+    folder = _new_folder(out, synthesizer, seed)
+    made_of = classifier_of(checkpoint, model, shape, classes, mean, std)
+    judging = made_of if judge is None else _judge(judge, made_of.image)
+    real = _real(checkpoint, data, made_of.image)
+    maker = _maker(synthesizer, settings or [])
+    started = time.perf_counter()
+    figures, images, labels = _make(maker, made_of, count, seed)
+    seconds = time.perf_counter() - started
+    rows = _judged(judging, images, labels, real, made_of.image, seed)
+    record = {
+        "checkpoint": checkpoint,
+        "classifier": made_of.fingerprint,
+        "synthesizer": maker.config.model_dump(mode="json"),  # type: ignore[attr-defined]
+        "seed": seed,
+        "seconds": seconds,
+        "fit": figures,
+        "judge": judge or "the inverted classifier itself",
+        "quality": rows,
+        "warnings": _warnings(made_of, images, labels),
+    }
+    _write(folder, maker, made_of, images, labels, record)
+    _print(record, folder)
+
+
+def _new_folder(out: str | None, synthesizer: str, seed: int) -> Path:
+    """A folder that does not exist yet; it is made when there is something to put in."""
+    from fedzda.base import UserError
+
+    if out is None:
+        name = synthesizer.rpartition(":")[2]
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}_{name}_s{seed}"
+        return Path("synthesis") / stem
+    folder = Path(out).expanduser()
+    if folder.exists():
+        raise UserError(f"--out is '{out}', which exists already. Name a new folder.")
+    return folder
+
+
+def _maker(name: str, settings: list[str]) -> Synthesizer:
+    """The synthesizer, not fitted yet."""
+    from fedzda.base import Synthesizer, UserError
+    from fedzda.platform import plugins
+    from fedzda.platform.config import TargetConfig
+
+    block = component("synthesizers", block_of(name), settings)
+    if isinstance(block, TargetConfig):
+        made: Any = plugins.import_target(block.target)(**block.args)
+    else:
+        made = plugins.load("synthesizers", block.name)(block)  # type: ignore[attr-defined]
+    if not isinstance(made, Synthesizer):
+        raise UserError(
+            f"synthesizer '{name}' gives {type(made).__name__}: it must have the methods of "
+            "fedzda.base.Synthesizer."
+        )
+    return made
+
+
+def _make(
+    maker: Synthesizer, made_of: Classifier, count: int, seed: int
+) -> tuple[dict[str, float], torch.Tensor, torch.Tensor]:
+    """Fit, and sample ``count`` images with labels in a random order."""
+    import torch
+
+    from fedzda.base import torch_rng
+
+    classes = range(made_of.image.num_classes)
+    fit_rng, rng = torch_rng(seed, "synthesize-fit"), torch_rng(seed, "synthesize-sample")
+    name = maker.config.name  # type: ignore[attr-defined]
+    typer.echo(f"inverting {type(made_of.model).__name__} with {name} …")
+    figures = maker.fit(made_of.model, classes, made_of.image, fit_rng)
+    labels = torch.arange(len(classes)).repeat(-(-count // len(classes)))[:count]
+    labels = labels[torch.randperm(count, generator=rng)]
+    return figures, maker.sample(labels, rng), labels
+
+
+def _judge(path: str, image: ImageSpec) -> Classifier:
+    """The judging classifier. Raises UserError if it is for other images."""
+    from fedzda.base import UserError
+    from fedzda.clients.classifiers import load_classifier
+
+    found = load_classifier(Path(path))
+    mine, wanted = (found.image.shape, found.image.num_classes), (image.shape, image.num_classes)
+    if mine != wanted:
+        raise UserError(
+            f"--judge is for images of shape {mine[0]} and {mine[1]} classes, the classifier for "
+            f"{wanted[0]} and {wanted[1]}. Name one for the same images."
+        )
+    return found
+
+
+def _real(
+    checkpoint: str, data: str | None, image: ImageSpec
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Real test images and labels: of ``--data``, or of the run that was named; None without."""
+    import torch
+
+    from fedzda.base import UserError, numpy_rng
+
+    if data is not None:
+        federation = data_of(data)
+    elif Path(checkpoint).is_dir():
+        from fedzda.clients.classifiers import federation_of
+
+        federation = federation_of(Path(checkpoint))
+    else:
+        return None
+    pixels, labels = federation.test["image"], federation.test["label"]
+    if tuple(pixels.shape[1:]) != image.shape:
+        raise UserError(
+            f"--data has images of shape {tuple(pixels.shape[1:])}, the classifier takes "
+            f"{image.shape}. Name the data set it was trained on."
+        )
+    rows = numpy_rng(0, "synthesize-real").permutation(len(labels))[: 2 * _JUDGED]
+    return torch.from_numpy(pixels[rows]).float() / 255, torch.from_numpy(labels[rows])
+
+
+def _judged(
+    judge: Classifier,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    real: tuple[torch.Tensor, torch.Tensor] | None,
+    image: ImageSpec,
+    seed: int,
+) -> list[dict[str, float | str]]:
+    """Figures of the made images, of noise, and of real images where there are any."""
+    import torch
+
+    from fedzda.base import torch_rng
+    from fedzda.generators.quality import compare_quality
+
+    size = min(len(images), _JUDGED)
+    reference = None
+    sets = {"synthetic": (images[:size], labels[:size])}
+    if real is not None:
+        size = min(size, len(real[1]) // 2)
+        sets = {
+            "synthetic": (images[:size], labels[:size]),
+            "real": (real[0][:size], real[1][:size]),
+        }
+        reference = real[0][size : 2 * size]
+    noise = torch.rand(size, *image.shape, generator=torch_rng(seed, "synthesize-noise"))
+    sets["noise"] = (noise, labels[:size])
+    return compare_quality(judge.model, sets, judge.image, reference)
+
+
+def _warnings(made_of: Classifier, images: torch.Tensor, labels: torch.Tensor) -> list[str]:
+    from fedzda.generators.collapse import collapse_figures, collapse_warnings
+
+    few, their = images[:_JUDGED], labels[:_JUDGED]
+    return collapse_warnings(collapse_figures(made_of.model, few, their, made_of.image))
+
+
+def _write(
+    folder: Path,
+    maker: Synthesizer,
+    made_of: Classifier,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    record: dict[str, Any],
+) -> None:
+    from fedzda.generators.files import image_json, write_tensors
+    from fedzda.generators.sheet import save_sheet
+    from fedzda.platform.files import write_json
+
+    folder.mkdir(parents=True)
+    maker.save(folder / "generator.safetensors", made_of.fingerprint)
+    save_sheet(images, labels, folder / "samples.png", _COLUMNS)
+    write_tensors(
+        {"images": images, "labels": labels},
+        folder / "samples.safetensors",
+        {"classifier": made_of.fingerprint, "image": image_json(made_of.image)},
+    )
+    write_json(folder / "quality.json", record)
+
+
+def _print(record: dict[str, Any], folder: Path) -> None:
+    from fedzda.platform.cli.text import human_time, table
+
+    fit = record["fit"]
+    typer.echo(
+        f"{human_time(record['seconds'])}; the inverted classifier agrees with "
+        f"{fit['agreement']:.1%} of the labels, distance to its BatchNorm statistics "
+        f"{fit['bn_loss']:.3g}"
+    )
+    rows = record["quality"]
+    names = [name for name in rows[0] if name not in ("set", "images")]
+    lines = [["", *(name.replace("_", " ") for name in names)]]
+    lines += [[str(row["set"]), *(f"{row[name]:.3f}" for name in names)] for row in rows]
+    typer.echo(f"judged by {record['judge']}, {rows[0]['images']} images of each kind:")
+    typer.echo(table(lines, indent=2))
+    for sentence in record["warnings"]:
+        typer.echo(f"warning: {sentence}", err=True)
+    typer.echo(f"written: {folder}")

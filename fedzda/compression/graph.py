@@ -1,0 +1,296 @@
+"""A classifier as a graph that can be rewritten: traced with ``torch.fx``, with the shape of every
+tensor, and with functional calls of common layers turned into modules, so that later steps need to
+know each layer in one form only.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from fedzda.base import ImageSpec, UserError
+
+_LEAVES = (_ConvNd, nn.Linear, _BatchNorm, nn.GroupNorm)
+_TRACED_BATCH = 2
+ADDED = "_module"
+"""End of the name of a module that stands for a functional call."""
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_RESHAPES = (torch.flatten, torch.reshape, "flatten", "view", "reshape")
+_MODULES: dict[Any, type[nn.Module]] = {
+    torch.relu: nn.ReLU,
+    torch.relu_: nn.ReLU,
+    functional.relu: nn.ReLU,
+    functional.relu_: nn.ReLU,
+    "relu": nn.ReLU,
+    "relu_": nn.ReLU,
+    functional.relu6: nn.ReLU6,
+    functional.leaky_relu: nn.LeakyReLU,
+    torch.sigmoid: nn.Sigmoid,
+    functional.sigmoid: nn.Sigmoid,
+    "sigmoid": nn.Sigmoid,
+    torch.tanh: nn.Tanh,
+    "tanh": nn.Tanh,
+    functional.silu: nn.SiLU,
+    functional.hardswish: nn.Hardswish,
+    functional.hardsigmoid: nn.Hardsigmoid,
+    functional.max_pool2d: nn.MaxPool2d,
+    torch.max_pool2d: nn.MaxPool2d,
+    functional.avg_pool2d: nn.AvgPool2d,
+    functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
+    functional.dropout: nn.Dropout,
+}
+_NOTHING_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+
+
+class _Tracer(fx.Tracer):
+    """Keeps subclasses of torch's layers whole: their forward may ask for ``training``."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
+
+
+class _Shapes(fx.Interpreter):
+    """Writes ``meta["shape"]`` of every node that is a float tensor, without the batch."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if n.op != "output" and isinstance(result, torch.Tensor) and result.is_floating_point():
+            n.meta["shape"] = tuple(result.shape)
+        return result
+
+
+def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
+    """A copy of ``model`` as a graph in canonical form; equal to it in eval mode.
+
+    Args:
+        model: A classifier in eval mode.
+        image: Images it takes, normalised.
+
+    Raises:
+        UserError: The model is in training mode, cannot be traced, or does not take such images.
+    """
+    name = type(model).__name__
+    if model.training:
+        raise UserError(
+            f"model {name} is in training mode, where its BatchNorm and dropout depend on the "
+            "batch. Call model.eval() before quantizing."
+        )
+    model = copy.deepcopy(model)
+    try:
+        graph = _Tracer().trace(model)
+    except Exception as error:
+        raise UserError(
+            f"model {name} cannot be traced by torch.fx ({type(error).__name__}: {error}). Write "
+            "its forward without branches or loops on tensor values, with one image tensor as its "
+            "only input."
+        ) from error
+    traced = fx.GraphModule(model, graph).eval().requires_grad_(False)
+    if sum(node.op == "placeholder" for node in traced.graph.nodes) != 1:
+        raise UserError(f"model {name} must take one image tensor and nothing else.")
+    expected = _record_shapes(traced, image, name)
+    _canonical(traced)
+    if not torch.allclose(expected, _record_shapes(traced, image, name), 1e-4, 1e-5, True):
+        raise UserError(
+            f"the traced graph of model {name} does not compute what the model computes. Avoid "
+            "operations that change a tensor in place which is read again later."
+        )
+    return traced
+
+
+def _record_shapes(graph: fx.GraphModule, image: ImageSpec, name: str) -> torch.Tensor:
+    """Run the graph on two fixed images and write the shapes down; returns the logits."""
+    weight = next(graph.parameters(), torch.empty(0))
+    numbers = torch.arange(_TRACED_BATCH * math.prod(image.shape), device=weight.device)
+    images = torch.cos(numbers.float()).view(_TRACED_BATCH, *image.shape)
+    try:
+        with torch.no_grad():
+            logits = _Shapes(graph).run(images)
+    except Exception as error:
+        raise UserError(
+            f"model {name} does not take images of shape {image.shape} ({error}). Give the shape "
+            "(channels, height, width) that it was trained on."
+        ) from error
+    if not isinstance(logits, torch.Tensor) or logits.shape != (_TRACED_BATCH, image.num_classes):
+        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise UserError(
+            f"model {name} must return logits (images, {image.num_classes}) for "
+            f"{image.num_classes} classes (got {found} for {_TRACED_BATCH} images)."
+        )
+    return logits
+
+
+# ---------------------------------------------------------------------------------------------
+# Questions about nodes, valid for canonical graphs.
+
+
+def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The module that the node calls, if it calls one."""
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...] | None:
+    """Shape of a float tensor, traced with a batch of 2; None for anything else."""
+    shape: tuple[int, ...] | None = node.meta.get("shape")
+    return shape
+
+
+def tensor_inputs(node: fx.Node) -> list[fx.Node]:
+    """The float tensors that the node reads."""
+    return [other for other in node.all_input_nodes if shape_of(other) is not None]
+
+
+def is_add(node: fx.Node) -> bool:
+    """The node adds two tensors."""
+    return node.target is operator.add and len(tensor_inputs(node)) == 2
+
+
+def is_reshape(node: fx.Node) -> bool:
+    """The node keeps all values in their order and changes the shape."""
+    return node.target is torch.reshape
+
+
+def is_slice(node: fx.Node) -> bool:
+    """The node takes part of a tensor by index."""
+    return node.target is operator.getitem and shape_of(node) is not None
+
+
+def is_zero_pad(node: fx.Node) -> bool:
+    """The node surrounds a tensor with zeros."""
+    if node.target is not functional.pad:
+        return False
+    mode = node.args[2] if len(node.args) > 2 else node.kwargs.get("mode", "constant")
+    value = node.args[3] if len(node.args) > 3 else node.kwargs.get("value")
+    return mode == "constant" and not value
+
+
+def moves_only(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Every value of the output is a value of the input or zero: needs no quantizer of its own."""
+    if isinstance(module_of(graph, node), nn.MaxPool2d):
+        return True
+    return is_reshape(node) or is_slice(node) or is_zero_pad(node)
+
+
+def only_user(node: fx.Node) -> fx.Node | None:
+    """The node that alone reads this one."""
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def weighted(graph: fx.GraphModule, *types: type[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """Names and modules of the given types, in the order of their first call."""
+    seen = set()
+    for node in graph.graph.nodes:
+        module = module_of(graph, node)
+        if isinstance(module, types) and node.target not in seen:
+            seen.add(node.target)
+            yield str(node.target), module
+
+
+# ---------------------------------------------------------------------------------------------
+# Canonical form.
+
+
+def _canonical(graph: fx.GraphModule) -> None:
+    for module in graph.modules():
+        if getattr(module, "inplace", False):  # values are looked at after their next use
+            module.inplace = False  # type: ignore[assignment]
+    for node in list(graph.graph.nodes):
+        called = node.op in ("call_function", "call_method")
+        if called and node.target in _MODULES:
+            _call_module(graph, node, _as_module(_MODULES[node.target], node))
+        elif called and node.target in (torch.mean, "mean"):
+            _mean_as_pooling(graph, node)
+        elif called and node.target in _ADDITIONS and not node.kwargs and len(node.args) == 2:
+            node.op, node.target = "call_function", operator.add
+        elif called and node.target in _RESHAPES:
+            _as_reshape(node)
+        if isinstance(module_of(graph, node), nn.Flatten):
+            _as_reshape(node)
+        elif isinstance(module_of(graph, node), _NOTHING_IN_EVAL):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()
+    graph.graph.lint()
+    graph.recompile()
+    graph.delete_all_unused_submodules()
+
+
+def _as_module(kind: type[nn.Module], node: fx.Node) -> nn.Module:
+    """The module with the settings of a functional call."""
+    names = list(inspect.signature(kind).parameters)
+    if kind is nn.MaxPool2d:  # the function has its last two arguments the other way round
+        names = ["kernel_size", "stride", "padding", "dilation", "ceil_mode"]
+    settings = dict(zip(names, node.args[1:], strict=False)) | dict(node.kwargs)
+    return kind(**{k: v for k, v in settings.items() if k in names and k != "inplace"}).eval()
+
+
+def _call_module(graph: fx.GraphModule, node: fx.Node, module: nn.Module) -> None:
+    """Let the node call ``module`` on its first input instead."""
+    name = node.name + ADDED
+    graph.add_submodule(name, module)
+    node.op, node.target, node.args, node.kwargs = "call_module", name, (node.args[0],), {}
+
+
+def _mean_as_pooling(graph: fx.GraphModule, node: fx.Node) -> None:
+    """The mean over height and width, as pooling and a reshape."""
+    (source,), shape = tensor_inputs(node), shape_of(node)
+    arguments = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | dict(node.kwargs)
+    dims, before = arguments.get("dim"), shape_of(source)
+    if before is None or shape is None or len(before) != 4 or not isinstance(dims, list | tuple):
+        return
+    if sorted(int(dim) % 4 for dim in dims) != [2, 3]:
+        return
+    with graph.graph.inserting_after(node):
+        reshape = graph.graph.call_function(torch.reshape, (node, (-1, *shape[1:])))
+    node.replace_all_uses_with(reshape, delete_user_cb=lambda user: user is not reshape)
+    _call_module(graph, node, nn.AdaptiveAvgPool2d(1))
+
+
+def _as_reshape(node: fx.Node) -> None:
+    """Any reshape that keeps the batch, with its sizes written out."""
+    shape, (source,) = shape_of(node), tensor_inputs(node)
+    if shape is not None and shape[0] == _TRACED_BATCH:
+        node.op, node.target = "call_function", torch.reshape
+        node.args, node.kwargs = (source, (-1, *shape[1:])), {}
+
+
+def replace_module(graph: fx.GraphModule, name: str, module: nn.Module) -> None:
+    """Put ``module`` where ``name`` was."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(graph.get_submodule(parent), leaf, module)
+
+
+Visit = Callable[[str, torch.Tensor, torch.Tensor], None]
+
+
+class Watch:
+    """Calls ``visit(name, input, output)`` whenever one of the named modules ran; a context."""
+
+    def __init__(self, model: nn.Module, names: list[str], visit: Visit) -> None:
+        self._handles = [
+            model.get_submodule(name).register_forward_hook(self._hook(name, visit))
+            for name in names
+        ]
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    @staticmethod
+    def _hook(name: str, visit: Visit) -> Callable[[nn.Module, Any, torch.Tensor], None]:
+        def hook(_module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            visit(name, inputs[0], output)
+
+        return hook

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench docs wheel clean
+.PHONY: help install demo test lint format bench bench-gpu docs wheel clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ bench: install  ## speed and memory, printed as tables
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/partition.py
 	$(BIN)/python benchmarks/engine.py
+
+bench-gpu: install  ## clients per second on a GPU, against Flower's stock engine
+	$(BIN)/python -m pytest -m gpu tests/gpu
+	$(BIN)/python benchmarks/gpu.py
 
 docs: install  ## tables of docs/methods from the results that are committed
 	$(BIN)/python benchmarks/fed_zda.py --table digits --table mnist

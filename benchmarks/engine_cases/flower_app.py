@@ -44,7 +44,8 @@ def main(grid: Grid, context: Context) -> None:
         min_available_nodes=workload.clients,
         train_metrics_aggr_fn=totals,
     )
-    config = {"data": job.data, "model": workload.model}
+    device = "cuda" if job.options.get("gpus") else "cpu"
+    config = {"data": job.data, "model": workload.model, "device": device}
     steps = {"lr": workload.lr, "batch-size": workload.batch_size}
     result = strategy.start(
         grid=grid,
@@ -78,15 +79,18 @@ def load_data(folder: str) -> tuple[torch.Tensor, torch.Tensor]:
     return client_tensors(folder)
 
 
-def fit(net: nn.Module, loader: DataLoader[tuple[torch.Tensor, ...]], lr: float) -> float:
+def fit(
+    net: nn.Module, loader: DataLoader[tuple[torch.Tensor, ...]], lr: float, device: str
+) -> float:
     """One epoch; the mean loss over batches."""
+    net.to(device)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     net.train()
     running_loss = 0.0
     for images, labels in loader:
         optimizer.zero_grad()
-        loss = criterion(net(images), labels)
+        loss = criterion(net(images.to(device)), labels.to(device))
         loss.backward()
         optimizer.step()
         running_loss += loss.item()
@@ -104,7 +108,7 @@ def train(message: Message, context: Context) -> Message:
     loader = DataLoader(dataset, batch_size=int(config["batch-size"]), shuffle=True)
     model = make_model(str(config["model"]))
     model.load_state_dict(content["arrays"].to_torch_state_dict())
-    loss = fit(model, loader, float(config["lr"]))
+    loss = fit(model, loader, float(config["lr"]), str(config["device"]))
     metrics = MetricRecord({"train_loss": loss, "num-examples": len(dataset), "steps": len(loader)})
     answer = RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics})
     return Message(content=answer, reply_to=message)

@@ -1,7 +1,7 @@
 """The Flower app on Flower's stock simulation engine, or the same app on fedzda's engine.
 
-Flower's engine gets actors of one CPU each; the app is called in the deprecated Python form, which
-runs the same engine as ``flwr run``.
+Flower's engine gets actors of one CPU each, and a share of a GPU where the side says so; the app is
+called in the deprecated Python form, which runs the same engine as ``flwr run``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def stock(job: Job) -> None:
         client_app=flower_app.echo if job.workload.kind == "echo" else flower_app.trainer,
         num_supernodes=job.workload.clients,
         backend_config={
-            "client_resources": {"num_cpus": 1.0, "num_gpus": 0.0},
+            "client_resources": {"num_cpus": 1.0, "num_gpus": job.options.get("gpus", 0.0)},
             "init_args": {"num_cpus": actors, "include_dashboard": False},
         },
     )

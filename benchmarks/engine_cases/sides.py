@@ -10,6 +10,7 @@ from typing import Any
 from engine_cases.pfl_env import pfl_python
 
 WORKERS = 2
+GPU_ACTORS = 8
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,26 @@ _SIDES = [
     Side("plain", "plain PyTorch loop, one thread", {"train": "side_plain"}),
 ]
 SIDES = {side.name: side for side in _SIDES}
+
+
+def _gpu_side(name: str, about: str, **engine: Any) -> Side:
+    block = {"name": "ray", "device": "cuda", **engine}
+    return Side(name, about, _OURS, {"engine": block, "strategy": "fed-avg"})
+
+
+_GPU_SIDES = [
+    _gpu_side("vectorised", "fedzda, vectorised, one worker", workers=1, vectorise=True),
+    _gpu_side("one-by-one", "fedzda, one worker, one by one", workers=1, vectorise=False),
+    _gpu_side("side-by-side", "fedzda, as many workers as fit, one by one", vectorise=False),
+    Side(
+        "flower-gpu",
+        f"Flower's stock engine, {GPU_ACTORS} actors on the GPU",
+        _FLOWER,
+        {"workers": GPU_ACTORS, "gpus": 1 / GPU_ACTORS},
+    ),
+]
+GPU_SIDES = {side.name: side for side in _GPU_SIDES}
+"""One GPU; the first is what ratios are taken of."""
 REFERENCE = "fedzda-ray"
 """The row that ratios are taken of."""
 

@@ -64,6 +64,9 @@ class ClientAppHandler:
         content, state = to_content(reply.content), to_content(context.state)
         return Reply(call.client, content, split=split, state=state)
 
+    def rehearse(self) -> None:
+        """Nothing: what the app's clients do is known only once they are asked."""
+
     def handle_many(self, calls: list[Call]) -> None:
         """A foreign app is served message by message."""
 

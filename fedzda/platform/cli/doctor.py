@@ -82,8 +82,11 @@ def _workers() -> tuple[str, str]:
 
     count, gpus = cores(), torch.cuda.device_count()
     plural = "es" if count > 1 else ""
-    share = f", each with {gpus / count:g} of a GPU" if gpus else ""
-    return ("engine: ray", f"'workers: auto' starts {count} worker process{plural} here{share}")
+    if gpus:
+        plural = "s" if gpus > 1 else ""
+        most = f"as many workers as fit into {gpus} GPU{plural} (measured then), up to {count}"
+        return ("engine: ray", f"'workers: auto' starts {most}")
+    return ("engine: ray", f"'workers: auto' starts {count} worker process{plural} here")
 
 
 def _memory() -> str:

@@ -107,6 +107,10 @@ class Handler(Protocol):
         """Carry out calls that can share work (evaluating one model); None: one by one, please."""
         ...
 
+    def rehearse(self) -> None:
+        """Do the heaviest thing that a worker may be asked for, so that its memory can be seen."""
+        ...
+
 
 @dataclass(frozen=True)
 class HandlerSpec:

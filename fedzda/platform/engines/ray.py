@@ -14,6 +14,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import ray
+import torch
+from ray.exceptions import RayError
 
 from fedzda.base import RunError, UserError
 from fedzda.platform.config import RayConfig
@@ -21,6 +23,7 @@ from fedzda.platform.engines import cluster
 from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import Chunk, ChunkResult, HandlerSpec
 from fedzda.platform.engines.pace import Pace
+from fedzda.platform.engines.placement import Footprint, Placement, place
 from fedzda.platform.engines.pool import Ended, Pool
 from fedzda.platform.engines.recovery import Fault, Recovery, Task
 from fedzda.platform.engines.worker import Worker, resident_mb
@@ -29,6 +32,7 @@ _FROZEN_GRACE_SEC = 10.0
 """Time after which a chunk counts as hung, beyond the time its clients may take: for processes and
 machines that stand still, so that not even the watchdog inside the worker runs."""
 _MAX_JOB_TRIES = 3
+_MEASURE_TIMEOUT_SEC = 120.0
 _T = TypeVar("_T")
 
 
@@ -41,6 +45,12 @@ class RayWorker:
     def ready(self) -> float:
         """Resident memory in MiB, once the handler is built."""
         return resident_mb()
+
+    def footprint(self) -> Footprint:
+        """What this process takes of its GPU while the heaviest client trains."""
+        self.worker.handler.rehearse()
+        free, total = torch.cuda.mem_get_info()
+        return Footprint(total - free, total)
 
     def run(self, chunk: Chunk, slots: list[dict[str, int]], *shared: Any) -> ChunkResult:
         """Put the shared arrays back into the calls and carry the chunk out."""
@@ -73,7 +83,8 @@ class RayEngine(Engine):
                 self.spec = replace(self.spec, plugin_folders=())
             else:
                 cluster.start_local(self.config)
-        self._count, gpus = self._size()
+        placement = self._placement()
+        self._count, gpus = placement.workers, placement.gpus
         self._broadcast: dict[int, Any] = {}
         self._pace = Pace(self.num_clients)
         actor: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(RayWorker)
@@ -82,15 +93,24 @@ class RayEngine(Engine):
         self._pool = Pool(lambda: actor.remote(*arguments), self._count, needs)
         self._check_limit(self._pool.start())
 
-    def _size(self) -> tuple[int, float]:
-        """Number of workers and the share of a GPU each gets."""
+    def _placement(self) -> Placement:
         total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        gpus = 0.0 if self.config.device == "cpu" else float(total.get("GPU", 0.0))
-        wanted = self.config.workers
-        count = wanted if isinstance(wanted, int) else max(int(total.get("CPU", 1)), 1)
-        if self.config.gpus_per_worker != "auto":
-            return count, float(self.config.gpus_per_worker)
-        return count, gpus / count if gpus else 0.0
+        device = self.spec.arguments.get("device", self.config.device)
+        gpus = 0 if device == "cpu" else int(total.get("GPU", 0))
+        cpus = max(int(total.get("CPU", 1)), 1)
+        return place(self.config, cpus, gpus, self._footprint)
+
+    def _footprint(self) -> Footprint:
+        """Measured by a worker that has a GPU to itself, and that is then given up."""
+        actor: Any = ray.remote(num_cpus=1, num_gpus=1, max_restarts=0)(RayWorker)
+        worker = actor.remote(self.spec, self.seed, self.config.client_timeout)
+        try:
+            footprint: Footprint = ray.get(worker.footprint.remote(), timeout=_MEASURE_TIMEOUT_SEC)
+        except RayError as error:
+            raise RunError(f"a first worker could not use the GPU: {error}") from error
+        finally:
+            ray.kill(worker)
+        return footprint
 
     def _check_limit(self, fresh_mb: float) -> None:
         limit = self.config.max_worker_mb

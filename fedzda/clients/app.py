@@ -11,7 +11,7 @@ from flwr.clientapp import ClientApp
 from fedzda.platform.engines.calls import Call, HandlerSpec
 from fedzda.platform.engines.flower import DETAILS, PARTITION
 from fedzda.platform.engines.worker import Worker
-from fedzda.platform.records import to_content, to_record
+from fedzda.platform.records import Content, to_content, to_record
 
 _workers: dict[str, Worker] = {}
 
@@ -34,6 +34,7 @@ def make_app(spec: HandlerSpec, seed: int, client_timeout: float | None) -> Clie
         identity = MetricRecord({"id": int(context.node_config["partition-id"])})
         return Message(RecordDict({PARTITION: identity}), reply_to=message)
 
+    app.query("loss")(answer)
     app.train()(answer)
     app.evaluate()(answer)
     return app
@@ -52,7 +53,8 @@ def _answer(worker: Worker, message: Message, context: Context) -> Message:
     reply = worker.one(call)
     if reply.error:
         raise RuntimeError(reply.error)
-    context.state = to_record(reply.state)
+    if reply.state != Content():
+        context.state = to_record(reply.state)
     record: RecordDict = to_record(reply.content)
     # Flower's strategies allow one metric record only, so the rest travels as JSON
     rest: dict[str, Any] = {"details": reply.details, "split": reply.split}

@@ -12,32 +12,40 @@ from torch import nn
 
 from fedzda.base import ImageSpec, UserError, numpy_rng
 from fedzda.clients.cohort import can_vectorise, train_cohort
-from fedzda.clients.evaluation import evaluate_segments
+from fedzda.clients.evaluation import Figures, evaluate_segments
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.training import train
+from fedzda.clients.weights import load_arrays, snapshot
 from fedzda.platform import plugins
 from fedzda.platform.config_load import from_dict
-from fedzda.platform.data.federation import Federation
+from fedzda.platform.data.federation import Federation, Split
 from fedzda.platform.engines.calls import Call, Reply
 from fedzda.platform.parts import build_model, build_task
 from fedzda.platform.records import Content
 
 _HOOKS = {
+    "pooled-data": "fedzda.clients.hooks.pooled:PooledData",
+    "keep-model": "fedzda.clients.hooks.personal:KeepModel",
+    "keep-batchnorm": "fedzda.clients.hooks.personal:KeepBatchNorm",
+    "scaffold": "fedzda.clients.hooks.scaffold:Scaffold",
+    "moon": "fedzda.clients.hooks.moon:Moon",
     "proximal-mu": "fedzda.clients.hooks.proximal:Proximal",
     "report-class-counts": "fedzda.clients.hooks.class_counts:ClassCounts",
     "initial-loss": "fedzda.clients.hooks.initial_loss:InitialLoss",
     "zda": "fedzda.clients.hooks.zda:ZeroShotAugmentation",
+    "noise-images": "fedzda.clients.hooks.noise_images:NoiseImages",
+    "real-images": "fedzda.clients.hooks.real_images:RealImages",
+    "oversampling": "fedzda.clients.hooks.oversampling:Oversampling",
+    "prop-fair": "fedzda.clients.hooks.prop_fair:ProportionalLoss",
+    "ditto": "fedzda.clients.hooks.ditto:Ditto",
     "clipping_norm": "fedzda.clients.hooks.clipping:Clipping",
     "noise-stddev": "fedzda.clients.hooks.noise:Noise",
 }
 """Config key of a train request -> the hook it switches on, in the order in which they act."""
 
 
-def load_arrays(model: nn.Module, arrays: dict[str, Any]) -> None:
-    """Copy named arrays into a model in place."""
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            tensor.copy_(torch.as_tensor(np.asarray(arrays[name])))
+_REHEARSED = 64
+"""Clients of the largest leaf that is trained at once."""
 
 
 class ClientRuntime:
@@ -60,6 +68,7 @@ class ClientRuntime:
         self.task = build_task(self.config, self.image)
         self.model = self.build_model()
         self._vectorisable: bool | None = None
+        self._initial: dict[str, Any] | None = None
 
     def build_model(self) -> nn.Module:
         """A further model of the run's architecture, on the device.
@@ -101,29 +110,45 @@ class ClientRuntime:
 
     def train(self, call: Call) -> Reply:
         """One client's round: received weights in, trained weights out."""
-        load_arrays(self.model, call.content.arrays["arrays"])
+        load_arrays(self.model, self.received(call))
         rows = self.federation.indices(call.client, "train")
         if len(rows) == 0:
             raise UserError(f"client {call.client} has no training samples.")
-        run = LocalRun(self, call, self.model, self.batch(rows))
+        kept = call.state
+        state = Content(dict(kept.arrays), dict(kept.metrics), dict(kept.configs))
+        run = LocalRun(self, call, self.model, self.batch(rows), state=state)
         rng = numpy_rng(self.seed, "batches", call.round, call.client)
         train(run, self.config.local, self._hooks(run.config), rng)
-        arrays = {
-            name: value.detach().cpu().clone(memory_format=torch.contiguous_format).numpy()
-            for name, value in self.model.state_dict().items()
-        }
-        return _trained(call, arrays, {"num-examples": len(rows), **run.metrics}, run.details)
+        reply = self._reply(run, {"num-examples": len(rows), **run.metrics})
+        reply.content.arrays.update(run.uploads)
+        return reply
+
+    def _reply(self, run: LocalRun, metrics: dict[str, Any]) -> Reply:
+        arrays = {k: v for k, v in snapshot(self.model).items() if k not in run.withheld}
+        return _trained(run.call, arrays, metrics, run.details, run.state)
+
+    def received(self, call: Call) -> dict[str, Any]:
+        """The model of a request; where it brings none, the initial one of the run."""
+        arrays = call.content.arrays.get("arrays")
+        if arrays is not None:
+            return arrays
+        if self._initial is None:
+            self._initial = snapshot(self.build_model())
+        return self._initial
 
     def _hooks(self, config: dict[str, Any]) -> list[Hook]:
         return [plugins.import_target(target)() for key, target in _HOOKS.items() if key in config]
 
     def handle_many(self, calls: list[Call]) -> list[Reply] | None:
         """Serve clients that received the same model together; None where that cannot be."""
+        config = calls[0].content.config()
+        if calls[0].phase == "evaluate" and config.get("stage") == "personalised":
+            return [self._evaluate_own(call) for call in calls]
         first = calls[0].content.arrays.get("arrays")
         same = all(c.content.arrays.get("arrays") is first for c in calls)
         if first is None or not same:
             return None
-        if calls[0].phase == "evaluate":
+        if calls[0].phase in ("evaluate", "query.loss"):
             return self._evaluate_many(calls, first)
         return self._train_many(calls, first) if calls[0].phase == "train" else None
 
@@ -143,7 +168,7 @@ class ClientRuntime:
         local = self.config.local
         results = train_cohort(self.model, self.task, arrays, data, local, rngs, round_, len(calls))
         return [
-            _trained(call, trained, {"num-examples": len(own["label"]), **metrics}, {})
+            _trained(call, trained, {"num-examples": len(own["label"]), **metrics}, {}, call.state)
             for call, own, (trained, metrics) in zip(calls, data, results, strict=True)
         ]
 
@@ -160,19 +185,29 @@ class ClientRuntime:
     def _evaluate_many(self, calls: list[Call], first: dict[str, Any]) -> list[Reply]:
         """One model on many clients' samples in large batches."""
         load_arrays(self.model, first)
-        split = str(calls[0].content.config().get("split", "test"))
-        rows = [self.federation.indices(call.client, split) for call in calls]  # type: ignore[arg-type]
+        split = _split(calls[0])
+        rows = [self.federation.indices(call.client, split) for call in calls]
         results = evaluate_segments(self, self.model, rows, self.config.evaluate.batch_size)
         return [
-            Reply(
-                call.client,
-                Content(metrics={"metrics": {"num-examples": len(own), **metrics}}),
-                details=details,
-                split=split,
-                state=call.state,
-            )
-            for call, own, (metrics, details) in zip(calls, rows, results, strict=True)
+            _evaluated(call, len(own), figures)
+            for call, own, figures in zip(calls, rows, results, strict=True)
         ]
+
+    def _evaluate_own(self, call: Call) -> Reply:
+        """The received model, with the arrays that the client keeps to itself in their place."""
+        load_arrays(self.model, {**self.received(call), **call.state.arrays.get("personal", {})})
+        rows = self.federation.indices(call.client, _split(call))
+        size = self.config.evaluate.batch_size
+        return _evaluated(call, len(rows), evaluate_segments(self, self.model, [rows], size)[0])
+
+    def rehearse(self) -> None:
+        """Train the clients with the most samples: one, or as many as may be trained at once."""
+        sizes = self.federation.sizes("train")
+        heaviest = np.argsort(sizes, kind="stable")[-_REHEARSED:]
+        content = Content({"arrays": snapshot(self.model)})
+        calls = [Call(int(client), "train", 1, content, Content()) for client in heaviest]
+        if self.handle_many(calls) is None:
+            self.handle(calls[-1])
 
     def global_test(self, arrays: dict[str, Any]) -> dict[str, float]:
         """Metrics of a model on the global test set, which no client holds."""
@@ -184,8 +219,24 @@ class ClientRuntime:
 
 
 def _trained(
-    call: Call, arrays: dict[str, Any], metrics: dict[str, Any], details: dict[str, Any]
+    call: Call,
+    arrays: dict[str, Any],
+    metrics: dict[str, Any],
+    details: dict[str, Any],
+    state: Content,
 ) -> Reply:
-    """The reply to a train request."""
-    content = Content(arrays={"arrays": arrays}, metrics={"metrics": metrics})
-    return Reply(call.client, content, details=details, split="train", state=call.state)
+    """The reply to a train request; a client that withholds its whole model sends none."""
+    content = Content({"arrays": arrays} if arrays else {}, {"metrics": metrics})
+    return Reply(call.client, content, details=details, split="train", state=state)
+
+
+def _split(call: Call) -> Split:
+    split: Any = call.content.config().get("split", "test")
+    return split  # type: ignore[no-any-return]
+
+
+def _evaluated(call: Call, size: int, figures: Figures) -> Reply:
+    """The reply to an evaluation request; what the client keeps is left as it is."""
+    metrics, details = figures
+    content = Content(metrics={"metrics": {"num-examples": size, **metrics}})
+    return Reply(call.client, content, details=details, split=_split(call))

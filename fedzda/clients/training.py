@@ -31,6 +31,14 @@ def batches(size: int, config: LocalConfig, rng: np.random.Generator) -> list[np
 
 def train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.Generator) -> None:
     """Train ``run.model`` in place; adds ``loss`` (mean over samples seen) and ``steps``."""
+    try:
+        _train(run, config, hooks, rng)
+    finally:
+        for hook in hooks:
+            hook.close()
+
+
+def _train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.Generator) -> None:
     for hook in hooks:
         hook.start(run)
     size = len(next(iter(run.data.values())))

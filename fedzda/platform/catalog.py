@@ -175,6 +175,11 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "direct optimisation of pixels",
             "fedzda.generators.config:ImageDistillationConfig",
         ),
+        "adversarial": Entry(
+            "fedzda.generators.adversarial:Adversarial",
+            "generators against students, before a frozen classifier",
+            "fedzda.generators.config:AdversarialConfig",
+        ),
     },
     "strategies": {
         "fed-avg": Entry(
@@ -197,6 +202,39 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "zero-shot data augmentation at both ends",
             f"{_STRATEGIES}.config:FedZDAConfig",
         ),
+        **{
+            name: Entry(
+                f"{_STRATEGIES}.{module}:{made}",
+                summary,
+                f"{_STRATEGIES}.config:{made}Config",
+            )
+            for name, module, made, summary in [
+                ("q-ffl", "q_ffl", "QFFL", "high losses count more (Li et al. 2020)"),
+                ("afl", "afl", "AFL", "the worst mixture of clients (Mohri et al. 2019)"),
+                ("term", "term", "Term", "weights tilted by the loss (Li et al. 2021)"),
+                ("prop-fair", "prop_fair", "PropFair", "product of utilities (Zhang et al. 2023)"),
+                ("fed-mgda", "fed_mgda", "FedMGDA", "shortest mixture of updates (Hu et al. 2020)"),
+                ("fed-fv", "fed_fv", "FedFV", "updates without conflicts (Wang et al. 2021)"),
+                ("gifair", "gifair", "Gifair", "weights by rank of the loss (Yue et al. 2021)"),
+                ("fed-prox", "fed_prox", "FedProx", "clients stay close (Li et al. 2020)"),
+                ("ditto", "ditto", "Ditto", "personal models beside the global (Li et al. 2021)"),
+                ("fed-bn", "fed_bn", "FedBN", "BatchNorm stays on the client (Li et al. 2021)"),
+                ("scaffold", "scaffold", "Scaffold", "control variates (Karimireddy et al. 2020)"),
+                ("fed-nova", "fed_nova", "FedNova", "normalised averaging (Wang et al. 2020)"),
+                ("moon", "moon", "Moon", "contrast with the last own model (Li et al. 2021)"),
+                ("local-only", "local_only", "LocalOnly", "control: every client trains alone"),
+                ("centralised", "centralised", "Centralised", "control: all data in one place"),
+                ("equal-steps", "equal_steps", "EqualSteps", "control: the steps of fed-zdac"),
+                (
+                    "oversampling",
+                    "oversampling",
+                    "Oversampling",
+                    "control: repeat samples of a client's rare classes",
+                ),
+                ("placebo", "placebo", "Placebo", "control: noise images, labels of fed-zdac"),
+                ("oracle", "oracle", "Oracle", "control: real images of the missing classes"),
+            ]
+        },
         "flwr-fed-avg": _flwr("FlwrFedAvgConfig", "Flower's FedAvg"),
         "flwr-fed-prox": _flwr(
             "FlwrFedProxConfig", "Flower's FedProx; the proximal term is added at the client"
@@ -249,6 +287,12 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "fedzda.platform.engines.flower:FlowerEngine",
             "Flower's stock simulation engine",
             "fedzda.platform.config:FlowerConfig",
+        ),
+    },
+    "commands": {
+        "synthesize": Entry(
+            "fedzda.clients.commands.synthesize:synthesize",
+            "Make labelled images from a trained classifier.",
         ),
     },
     "runtimes": {

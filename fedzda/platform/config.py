@@ -115,6 +115,8 @@ class StrategyConfig(StrictConfig):
     privacy: ClassVar[Suits] = "none"
     """Which ``privacy:`` it can be combined with: ``any`` where the server only takes the mean of
     the clients' models, ``local`` where it does something else with these models alone."""
+    optimizers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
+    """Which ``local.optimizer`` it can be combined with."""
 
     name: str
     clients_per_round: int | None = Field(default=None, ge=1)
@@ -156,7 +158,8 @@ class RayConfig(EngineConfig):
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Number of worker processes; ``auto``: one per core, or what fits the GPUs."""
     gpus_per_worker: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    """Share of a GPU per worker; ``auto``: 0 without GPUs, else all GPUs divided by the workers."""
+    """Share of a GPU per worker; ``auto``: 0 without GPUs, else as many workers share a GPU as its
+    memory has room for, measured on the client with the most samples (at most the cores)."""
     address: str | None = None
     """Address of a running Ray cluster (``auto`` or ``host:port``), which the run joins and leaves;
     left out: a local one is started and stopped with the run. Every node needs the same packages

@@ -47,9 +47,46 @@ def cross_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[
             "'local.optimizer.nesterov' needs 'local.optimizer.momentum' above 0 (got 0). "
             "Set momentum, for example to 0.9.",
         )
+    optimizer, strategy = _value(model, raw, ("local", "optimizer", "name")), _strategy(model, raw)
+    if isinstance(optimizer, str) and optimizer not in getattr(
+        strategy, "optimizers", (optimizer,)
+    ):
+        yield Problem(
+            ("local", "optimizer", "name"),
+            f"'local.optimizer.name' is '{optimizer}', and strategy "
+            f"'{_value(model, raw, ('strategy', 'name'))}' counts the steps of plain or momentum "
+            "SGD. Set it to 'sgd'.",
+        )
+    yield from _sampling_checks(model, raw)
     yield from _stop_checks(model, raw)
     if _value(model, raw, ("privacy", "name")) is not None:
         yield from _privacy_checks(model, raw)
+
+
+def _sampling_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Candidates are those of power-of-choice, and there must be enough of them."""
+    path = ("strategy", "candidates")
+    keys = ("sampling", "clients_per_round", "candidates")
+    sampling, cohort, candidates = (_value(model, raw, ("strategy", key)) for key in keys)
+    if not isinstance(candidates, int):
+        return
+    if sampling != "power-of-choice":
+        yield Problem(
+            path,
+            f"'strategy.candidates' needs strategy.sampling 'power-of-choice' (got '{sampling}'). "
+            "Set it, or leave candidates out.",
+        )
+    elif isinstance(cohort, int) and candidates < cohort:
+        yield Problem(
+            path,
+            f"'strategy.candidates' should be at least strategy.clients_per_round, which is "
+            f"{cohort} (got {candidates}). Raise it.",
+        )
+
+
+def _strategy(model: type[StrictConfig], raw: Mapping[str, Any]) -> type[StrictConfig] | None:
+    """The class of the strategy's block; None if the file has none."""
+    return block_at(model, raw, ("strategy",)) if "strategy" in raw else None
 
 
 def _stop_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -89,6 +126,13 @@ def _privacy_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterat
             f"'on_client_error' is '{action}', but with 'privacy' no client may be left out: the "
             "noise is calibrated for a whole cohort. Set it to 'fail', or to 'retry' with "
             "min_success: 1.0.",
+        )
+    sampling = _value(model, raw, ("strategy", "sampling"))
+    if sampling not in (None, "uniform"):
+        yield Problem(
+            ("strategy", "sampling"),
+            f"'strategy.sampling' is '{sampling}', but with 'privacy' every client must have the "
+            "same chance to be drawn: the accountant counts on it. Set it to 'uniform'.",
         )
     if _value(model, raw, ("strategy", "batchnorm")) == "strategy":
         yield Problem(

@@ -68,12 +68,14 @@ def finish(
     """Write summary.json and report.html; returns the summary."""
     config = simulation.config
     with_test = len(next(iter(simulation.federation.test.values()), [])) > 0
+    with_test = with_test and "global" in loop.stages
     final = arrays_of(arrays)
     tested = loop.grid.engine.map(global_test, [final])[0] if with_test else {}
     if hasattr(loop.strategy, "save_artifacts"):
         loop.strategy.save_artifacts(folder.artifacts, loop.done)
     clients = read_clients(folder.clients)
-    metrics = final_metrics(loop, folder, clients)
+    by_stage = {stage: final_metrics(loop, folder, clients, stage) for stage in loop.stages}
+    metrics = by_stage[loop.stages[0]]
     groups = {name: _short(figures) for name, figures in metrics.items()}
     seconds = {"startup": startup_sec, **loop.totals.seconds}
     summary = {
@@ -82,7 +84,9 @@ def finish(
         "seed": config.seed,
         "rounds": loop.done,
         "stopped": stopped(loop),
+        "stage": loop.stages[0],
         "metrics": metrics,
+        "personalised": by_stage.get("personalised", {}),
         "global_test": tested,
         "by_device": {config.devices.name: groups},
         "by_variant": {"full": groups},
@@ -118,13 +122,16 @@ def privacy_spent(loop: RoundLoop, table: pd.DataFrame) -> dict[str, Any] | None
     return spent
 
 
-def final_metrics(loop: RoundLoop, folder: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
+def final_metrics(
+    loop: RoundLoop, folder: RunFolder, table: pd.DataFrame, stage: str
+) -> dict[str, Any]:
     """Fairness figures of the last evaluated round, with intervals, from the client table."""
-    table = table[(table.phase == "evaluate") & (table.split == "test")]
+    tested = (table.phase == "evaluate") & (table.split == "test")
+    table = table[tested & (table.stage == stage)]
     if table.empty:
         return {}
     last = table[table["round"] == table["round"].max()]
-    means = round_means(folder)
+    means = round_means(folder, "metrics" if stage == loop.stages[0] else stage)
     metrics = {}
     for metric, rows in last[~last.metric.str.contains("/")].groupby("metric"):
         figures = summarise(
@@ -139,11 +146,11 @@ def final_metrics(loop: RoundLoop, folder: RunFolder, table: pd.DataFrame) -> di
     return metrics
 
 
-def round_means(folder: RunFolder) -> dict[str, list[float]]:
-    """Mean over clients per evaluated round, by metric, from rounds.jsonl."""
+def round_means(folder: RunFolder, key: str = "metrics") -> dict[str, list[float]]:
+    """Mean over clients per evaluated round, by metric, from ``key`` of rounds.jsonl."""
     means: dict[str, list[float]] = {}
     for line in folder.rounds.read_text(encoding="utf-8").splitlines():
-        for metric, figures in json.loads(line)["metrics"].items():
+        for metric, figures in json.loads(line)[key].items():
             if figures["mean"] is not None:
                 means.setdefault(metric, []).append(figures["mean"])
     return means

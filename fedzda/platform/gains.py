@@ -19,7 +19,7 @@ def gain_over_local(run: Path, local: Path, metric: str = "accuracy") -> dict[st
     Raises:
         UserError: a folder is no run, was never evaluated on ``metric``, or shares no client.
     """
-    federated, alone = (_final(path, metric) for path in (run, local))
+    federated, alone = _final(run, metric, "global"), _final(local, metric, "personalised")
     both = federated.index.intersection(alone.index)
     if both.empty:
         raise UserError(f"runs '{run}' and '{local}' have no evaluated client in common.")
@@ -34,10 +34,13 @@ def sentence(run: Path, local: Path) -> str:
     return f"{run.name}: {over}; {worse:.0%} are worse off"
 
 
-def _final(path: Path, metric: str) -> pd.Series[float]:
+def _final(path: Path, metric: str, stage: str) -> pd.Series[float]:
+    """The clients' values of a stage, or of the only other one."""
     table = load(path).clients
     rows = table[(table.phase == "evaluate") & (table.split == "test") & (table.metric == metric)]
     if rows.empty:
         raise UserError(f"run '{path}' has no '{metric}' on the clients' test samples.")
+    if (rows.stage == stage).any():
+        rows = rows[rows.stage == stage]
     last: pd.Series[float] = rows[rows["round"] == rows["round"].max()].set_index("client")["value"]
     return last

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fedzda.platform.engines.calls import Call
 from fedzda.platform.engines.grid import Exchange
 from fedzda.platform.files import replacing
 
@@ -43,13 +44,13 @@ class Recorder:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.rows: list[tuple[Any, ...]] = []
-        self.evaluated: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self.evaluated: dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]] = {}
         self.bytes = {"down": 0, "up": 0}
         self.sampled = self.done = self.failed = 0
 
     def observe(self, exchange: Exchange) -> None:
         """Take down every reply of an exchange (an :class:`EngineGrid` observer)."""
-        values: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        values: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
         if exchange.phase.startswith("train"):
             self.sampled += len(exchange.calls)
         for index, reply in enumerate(exchange.replies):
@@ -66,9 +67,10 @@ class Recorder:
             for metric, value in flatten({**metrics, **reply.details}):
                 if exchange.phase == "evaluate" and not size:
                     value = math.nan
-                self._row(exchange, reply.client, reply.split, metric, value, size, cost)
+                self._row(exchange, index, metric, value, size, cost)
                 if exchange.phase == "evaluate" and "/" not in metric:
-                    values.setdefault((reply.split, metric), []).append((value, size))
+                    stage = _stage(exchange.calls[index])
+                    values.setdefault((stage, reply.split, metric), []).append((value, size))
         for key, pairs in values.items():
             table = np.array(pairs, dtype=np.float64)
             self.evaluated[key] = (table[:, 0], table[:, 1])
@@ -76,15 +78,15 @@ class Recorder:
     def _row(
         self,
         exchange: Exchange,
-        client: int,
-        split: str,
+        index: int,
         metric: str,
         value: float,
         size: int,
         cost: tuple[float, int, int],
     ) -> None:
         phase = exchange.phase.partition(".")[0]
-        head = (exchange.round, phase, client, split, "global", metric, value, size)
+        reply, stage = exchange.replies[index], _stage(exchange.calls[index])
+        head = (exchange.round, phase, reply.client, reply.split, stage, metric, value, size)
         self.rows.append((*head, "uniform", "full", *cost))
 
     def flush(self, round_: int) -> None:
@@ -104,6 +106,11 @@ class Recorder:
         for part in self.folder.glob("part-*.parquet"):
             if int(part.stem.partition("-")[2]) > round_:
                 part.unlink()
+
+
+def _stage(call: Call) -> str:
+    """Which model the figures are of: the ``global`` one or the client's own, ``personalised``."""
+    return str(call.content.config().get("stage", "global"))
 
 
 def flatten(metrics: dict[str, Any]) -> list[tuple[str, float]]:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp.strategy import Strategy
 
 from fedzda.base import RunError, stream
@@ -71,6 +72,7 @@ class RoundLoop:
 
     Attributes:
         done: The last round played.
+        stages: Which models are evaluated on the clients, see :func:`stages_of`.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class RoundLoop:
     ) -> None:
         self.config = config
         self.strategy = strategy
+        self.stages = stages_of(strategy)
         self.grid = grid
         self.recorder = recorder
         self.folder = folder
@@ -141,18 +144,23 @@ class RoundLoop:
                 "done": self.recorder.done,
                 "failed": self.recorder.failed,
             },
-            "metrics": self._figures(),
+            "metrics": self._figures(self.stages[0]),
+            **{stage: self._figures(stage) for stage in self.stages[1:]},
             "server": server,
         }
         self.stopping.after(row, may_end=evaluated or self.config.evaluate.every == 0)
         self.recorder.flush(round_)
         return arrays, row
 
+    def ask(self, round_: int, arrays: ArrayRecord) -> list[Message]:
+        """What the strategy asks the cohort of a round to do."""
+        return list(self.strategy.configure_train(round_, arrays, ConfigRecord(), self.grid))
+
     def _train(
         self, round_: int, arrays: ArrayRecord, like: dict[str, np.ndarray], watch: Stopwatch
     ) -> tuple[ArrayRecord, dict[str, float]]:
         with watch.part("schedule"):
-            asked = list(self.strategy.configure_train(round_, arrays, ConfigRecord(), self.grid))
+            asked = self.ask(round_, arrays)
         if not asked:
             raise RunError(f"the strategy asked no client to train in round {round_}.")
         with watch.part("train"):
@@ -169,18 +177,18 @@ class RoundLoop:
 
     def _evaluate(self, round_: int, arrays: ArrayRecord) -> None:
         splits = ["test", "train"] if self.config.evaluate.train_split else ["test"]
-        for split in splits:
-            config = ConfigRecord({"split": split})
+        for split, stage in product(splits, self.stages):
+            config = ConfigRecord({"split": split, "stage": stage})
             asked = self.strategy.configure_evaluate(round_, arrays, config, self.grid)
             replies = self.grid.send_and_receive(asked)
             if replies:
                 self.strategy.aggregate_evaluate(round_, replies)
 
-    def _figures(self) -> dict[str, Any]:
-        """Fairness figures of the test split, per metric."""
+    def _figures(self, wanted: str) -> dict[str, Any]:
+        """Fairness figures of the test split and a stage, per metric."""
         figures = {}
-        for (split, metric), (values, weights) in self.recorder.evaluated.items():
-            if split == "test":
+        for (stage, split, metric), (values, weights) in self.recorder.evaluated.items():
+            if split == "test" and stage == wanted:
                 better = self.higher_is_better.get(metric, True)
                 figures[metric] = describe(values, weights, higher_is_better=better)
         return figures
@@ -210,6 +218,14 @@ class RoundLoop:
             ),
             self.config.checkpoint.keep,
         )
+
+
+def stages_of(strategy: Strategy) -> tuple[str, ...]:
+    """The models that a strategy evaluates on the clients, the one it is judged by first.
+
+    ``global`` is the server's model, ``personalised`` each client's own.
+    """
+    return tuple(getattr(strategy, "stages", ("global",)))
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fedzda.base import ImageSpec, numpy_rng
 from fedzda.platform.config import SimulationConfig
 
@@ -22,6 +24,7 @@ class Setting:
         image: Shape and classes of the images.
         buffers: Names of the model's arrays that are not trained (BatchNorm statistics).
         compute: Heavy work on the engine's workers, see :data:`ServerCompute`.
+        sizes: ``(num_clients,)`` training samples of each client.
     """
 
     config: SimulationConfig
@@ -29,6 +32,7 @@ class Setting:
     image: ImageSpec
     buffers: frozenset[str]
     compute: ServerCompute
+    sizes: np.ndarray
 
     @property
     def seed(self) -> int:

@@ -251,7 +251,8 @@ class Simulation:
         if hasattr(strategy, "bind"):
             buffers = frozenset(name for name, _ in self.model.named_buffers())
             clients = self.federation.num_clients
-            strategy.bind(Setting(self.config, clients, image, buffers, engine.map))
+            sizes = self.federation.sizes("train")
+            strategy.bind(Setting(self.config, clients, image, buffers, engine.map, sizes))
         task = build_task(self.config, image)
         better = {"loss": False, task.primary: task.higher_is_better}
         stopping = Stopping(self.config.stop, task.primary, better)

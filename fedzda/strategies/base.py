@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
@@ -12,12 +12,12 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from flwr.serverapp.strategy.strategy_utils import aggregate_metricrecords
 
-from fedzda.base import numpy_rng
 from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.config import StrategyConfig
 from fedzda.platform.engines.grid import FIRST_NODE, MEAN, REDUCE
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.platform.setting import Setting
+from fedzda.strategies.sampling import drawn, highest_losses
 
 ARRAYS, CONFIG = "arrays", "config"
 
@@ -31,9 +31,12 @@ class MeanStrategy(Strategy):
     """
 
     needs_models = False
+    stages: ClassVar[tuple[str, ...]] = ("global",)
+    """Which models are evaluated on the clients, the one the strategy is judged by first:
+    ``global`` and ``personalised`` (what a client keeps of its own, in the model it receives)."""
 
     def __init__(self, config: StrategyConfig) -> None:
-        self.config = config
+        self.config: Any = config
 
     def bind(self, setting: Setting) -> None:
         """Told once before the first round what the simulation looks like."""
@@ -59,19 +62,25 @@ class MeanStrategy(Strategy):
     ) -> Iterable[Message]:
         """One message per client of the cohort, all with the same content."""
         config["server-round"] = server_round
-        if not self.needs_models:
+        if not self.needs_models and self.config.weighting == "size":
             config[REDUCE] = self.config.batchnorm
         record = RecordDict({ARRAYS: arrays, CONFIG: config})
         self.request(server_round, arrays, record)
-        cohort = self.cohort(server_round)
+        cohort = self.cohort(server_round, arrays, grid)
         return [Message(record, node, MessageType.TRAIN) for node in cohort]
 
-    def cohort(self, server_round: int) -> list[int]:
-        """Node ids of the round's clients: uniform without replacement, in ascending order."""
+    def cohort(self, server_round: int, arrays: ArrayRecord, grid: Grid) -> list[int]:
+        """Node ids of the round's clients in ascending order, drawn as ``sampling`` says."""
         total = self.setting.num_clients
         size = min(self.config.clients_per_round or total, total)
-        rng = numpy_rng(self.setting.seed, "cohort", server_round)
-        return [FIRST_NODE + int(i) for i in sorted(rng.choice(total, size, replace=False))]
+        sampling = self.config.sampling
+        if sampling == "power-of-choice":
+            wanted = min(self.config.candidates or 2 * size, total)
+            candidates = drawn(self.setting, max(size, wanted), True, server_round)
+            chosen = highest_losses(candidates, size, server_round, arrays, grid)
+        else:
+            chosen = drawn(self.setting, size, sampling == "size-weighted", server_round)
+        return [FIRST_NODE + client for client in chosen]
 
     def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
         """Add what the method sends along."""
@@ -101,6 +110,9 @@ class MeanStrategy(Strategy):
         return array_record(total.mean())
 
     def _weight(self, reply: Message) -> float:
+        """What a client counts in sums over clients."""
+        if self.config.weighting == "uniform":
+            return 1.0
         return float(reply.content["metrics"]["num-examples"])  # type: ignore[arg-type]
 
     def improve(

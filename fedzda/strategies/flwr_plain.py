@@ -74,7 +74,8 @@ class FlowerStrategy(MeanStrategy):
         valid = [reply for reply in replies if not reply.has_error()]
         total = WeightedSum(pooled=self.config.batchnorm == "pooled")
         for reply in valid:
-            take_out(reply, self.apart, total, self._weight(reply))
+            size = float(reply.content["metrics"]["num-examples"])  # type: ignore[arg-type]
+            take_out(reply, self.apart, total, size)
         new, metrics = self.inner.aggregate_train(server_round, valid)
         if new is not None and self.apart:
             new = ArrayRecord({**new, **array_record(total.mean())})

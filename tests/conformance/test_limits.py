@@ -21,6 +21,10 @@ def weights(tmp_path, **strategy):
         {"name": "fed-zdac", "start_round": 99},
         {"name": "fed-zdas", "server_start_round": 99},
         {"name": "fed-zda", "start_round": 99, "server_start_round": 99},
+        {"name": "placebo", "start_round": 99},
+        {"name": "oracle", "start_round": 99},
+        {"name": "oversampling", "start_round": 99},
+        {"name": "equal-steps", "start_round": 99},
     ],
 )
 def test_ours(tmp_path, switched_off):
@@ -28,6 +32,54 @@ def test_ours(tmp_path, switched_off):
     found = weights(tmp_path, clients_per_round=4, **switched_off)
     for name, value in reference.items():
         assert np.array_equal(value, found[name]), name
+
+
+@pytest.mark.parametrize(
+    "switched_off",
+    [
+        {"name": "term", "t": 0.0},
+        {"name": "gifair", "coeff": 0.0},
+        {"name": "fed-prox", "mu": 0.0},
+        {"name": "moon", "mu": 0.0},
+        {"name": "ditto", "lam": 0.0},
+        {"name": "ditto", "lam": 5.0},
+    ],
+)
+def test_off_is_fed_avg_bit_for_bit(tmp_path, switched_off):
+    reference = weights(tmp_path, name="fed-avg", clients_per_round=4)
+    found = weights(tmp_path, clients_per_round=4, **switched_off)
+    for name, value in reference.items():
+        assert np.array_equal(value, found[name]), name
+
+
+@pytest.mark.parametrize(
+    ("switched_off", "weighting"),
+    [
+        ({"name": "q-ffl", "q": 0.0}, "size"),
+        ({"name": "q-ffl", "q": 0.0, "weighting": "uniform"}, "uniform"),
+        ({"name": "afl", "gamma": 0.0, "weighting": "uniform"}, "uniform"),
+        ({"name": "fed-mgda", "epsilon": 0.0, "normalize": False}, "size"),
+        ({"name": "fed-fv", "alpha": 1.0, "tau": 0}, "uniform"),
+        ({"name": "fed-fv", "alpha": 1.0, "tau": 0, "weighting": "size"}, "size"),
+    ],
+)
+def test_off_is_fed_avg_up_to_rounding(tmp_path, switched_off, weighting):
+    reference = weights(tmp_path, name="fed-avg", clients_per_round=4, weighting=weighting)
+    found = weights(tmp_path, clients_per_round=4, **switched_off)
+    for name, value in reference.items():
+        np.testing.assert_allclose(value, found[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_prop_fair_with_a_large_base(tmp_path):
+    """Its loss is then loss / base, which a step size as many times larger makes up for."""
+    steps = {"batch_size": 16, "optimizer": {"name": "sgd", "lr": 50.0}}
+    strategy = {"name": "prop-fair", "base": 1000.0}
+    config = tiny.config(tmp_path, strategy=strategy, local=steps, rounds=1)
+    found = checkpoint.load_latest(Simulation.build(config).run().path / "checkpoints").arrays
+    config = tiny.config(tmp_path, rounds=1, strategy={"name": "fed-avg"})
+    reference = checkpoint.load_latest(Simulation.build(config).run().path / "checkpoints").arrays
+    for name, value in reference.items():
+        np.testing.assert_allclose(value, found[name], rtol=1e-2, atol=1e-3, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +103,129 @@ def test_flowers_fed_avg_is_ours(tmp_path, batchnorm):
     found = weights(tmp_path, name="flwr-fed-avg", batchnorm=batchnorm)
     for name, value in ours.items():
         np.testing.assert_allclose(value, found[name], rtol=2e-4, atol=2e-5)
+
+
+def test_one_client_pooled_is_fed_avg(tmp_path):
+    reference = weights(tmp_path, name="fed-avg", clients_per_round=1)
+    found = weights(tmp_path, name="centralised", pool="cohort", clients_per_round=1)
+    for name, value in reference.items():
+        assert np.array_equal(value, found[name]), name
+
+
+def test_local_only_is_fed_avg_of_one_client(tmp_path):
+    """After a round, the one client of FedAvg's cohort has made the global model."""
+    alone = tiny.config(tmp_path, strategy={"name": "fed-avg", "clients_per_round": 1}, rounds=1)
+    reference = Simulation.build(alone).run()
+    (client,) = set(reference.clients[reference.clients.phase == "train"].client)
+    found = Simulation.build(tiny.config(tmp_path, strategy={"name": "local-only"}, rounds=1)).run()
+    kept = checkpoint.load_latest(found.path / "checkpoints").clients
+    assert sorted(kept) == list(range(6))
+    assert set(found.clients[found.clients.phase == "evaluate"].stage) == {"personalised"}
+    assert found.summary["stage"] == "personalised"
+    assert found.summary["bytes"] == {"down": 0, "up": 0}
+    assert found.summary["global_test"] == {}
+    for name, value in checkpoint.load_latest(reference.path / "checkpoints").arrays.items():
+        assert np.array_equal(value, kept[client].arrays["personal"][name]), name
+
+
+def arrays(tmp_path, **changes):
+    found = Simulation.build(tiny.config(tmp_path, **changes)).run()
+    return checkpoint.load_latest(found.path / "checkpoints")
+
+
+def test_ditto_without_pull_is_training_alone(tmp_path):
+    alone = arrays(tmp_path, strategy={"name": "local-only"}).clients
+    found = arrays(tmp_path, strategy={"name": "ditto", "lam": 0.0}).clients
+    pulled = arrays(tmp_path, strategy={"name": "ditto", "lam": 2.0}).clients
+    differs = 0
+    for client, state in alone.items():
+        for name, value in state.arrays["personal"].items():
+            assert np.array_equal(value, found[client].arrays["personal"][name]), name
+            differs += not np.array_equal(value, pulled[client].arrays["personal"][name])
+    assert differs > 0
+
+
+def test_fed_bn_without_batchnorm_is_fed_avg(tmp_path):
+    model = {"name": "mlp"}
+    reference = arrays(tmp_path, model=model, strategy={"name": "fed-avg"})
+    found = arrays(tmp_path, model=model, strategy={"name": "fed-bn"})
+    for name, value in reference.arrays.items():
+        assert np.array_equal(value, found.arrays[name]), name
+
+
+def test_fed_bn_leaves_batchnorm_on_the_clients(tmp_path):
+    found = arrays(tmp_path, strategy={"name": "fed-bn"})
+    start = Simulation.build(tiny.config(tmp_path)).model.state_dict()
+    kept = found.clients[0].arrays["personal"]
+    assert kept
+    for name, value in start.items():
+        assert np.array_equal(found.arrays[name], value.numpy()) == (name in kept), name
+    assert any(not np.array_equal(kept[n], found.clients[1].arrays["personal"][n]) for n in kept)
+
+
+def test_scaffold_starts_as_fed_avg(tmp_path):
+    reference = arrays(tmp_path, rounds=1, strategy={"name": "fed-avg"}).arrays
+    found = arrays(tmp_path, rounds=1, strategy={"name": "scaffold"}).arrays
+    later = arrays(tmp_path, rounds=2, strategy={"name": "scaffold"}).arrays
+    for name, value in reference.items():
+        assert np.array_equal(value, found[name]), name
+    reference = arrays(tmp_path, rounds=2, strategy={"name": "fed-avg"}).arrays
+    assert any(not np.array_equal(value, later[name]) for name, value in reference.items())
+
+
+def test_scaffold_keeps_the_mean_of_the_control_variates(tmp_path):
+    """With every client in every round, c is the mean of all c_k (the paper's section 4)."""
+    found = arrays(tmp_path, strategy={"name": "scaffold"})
+    for name, value in found.strategy["control"].items():
+        own = np.mean([state.arrays["control"][name] for state in found.clients.values()], axis=0)
+        np.testing.assert_allclose(value, own, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_fed_nova_with_equal_steps_is_fed_avg(tmp_path, momentum):
+    local = {"batch_size": 8, "steps": 3, "optimizer": {"name": "sgd", "momentum": momentum}}
+    reference = arrays(tmp_path, local=local, strategy={"name": "fed-avg"}).arrays
+    found = arrays(tmp_path, local=local, strategy={"name": "fed-nova"}).arrays
+    for name, value in reference.items():
+        np.testing.assert_allclose(value, found[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_power_of_choice_without_choice_is_size_weighted_sampling(tmp_path):
+    base = {"name": "fed-avg", "clients_per_round": 3}
+    reference = arrays(tmp_path, strategy={**base, "sampling": "size-weighted"}).arrays
+    chosen = {**base, "sampling": "power-of-choice", "candidates": 3}
+    found = arrays(tmp_path, strategy=chosen).arrays
+    for name, value in reference.items():
+        assert np.array_equal(value, found[name]), name
+
+
+def test_power_of_choice_takes_the_highest_losses(tmp_path):
+    strategy = {
+        "name": "fed-avg",
+        "clients_per_round": 2,
+        "sampling": "power-of-choice",
+        "candidates": 5,
+    }
+    table = Simulation.build(tiny.config(tmp_path, strategy=strategy)).run().clients
+    for round_ in (1, 2, 3):
+        now = table[table["round"] == round_]
+        asked = now[(now.phase == "query") & (now.metric == "loss")].set_index("client").value
+        assert len(asked) == 5
+        trained = set(now[now.phase == "train"].client)
+        assert trained == set(asked.nlargest(2).index)
+        assert set(now[now.phase == "query"].split) == {"train"}
+
+
+def test_equal_clients_weigh_the_same_either_way(tmp_path):
+    data = {
+        "name": "digits",
+        "clients": 4,
+        "max_samples": 80,
+        "partition": {"name": "size", "sizes": [20, 20, 20, 20]},
+        "test_fraction": 0.25,
+    }
+    by_size = arrays(tmp_path, data=data, strategy={"name": "fed-avg"}).arrays
+    uniform = {"name": "fed-avg", "weighting": "uniform"}
+    found = arrays(tmp_path, data=data, strategy=uniform).arrays
+    for name, value in by_size.items():
+        np.testing.assert_allclose(value, found[name], rtol=1e-6, atol=1e-8, err_msg=name)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fedzda.platform.engines.calls import Call
+from fedzda.platform.records import Arrays, Content
 
 if TYPE_CHECKING:
     from fedzda.clients.runtime import ClientRuntime
@@ -28,6 +29,11 @@ class LocalRun:
         data: The client's training samples; a hook may replace it by a larger one.
         metrics: Figures for the strategy and the client table; a hook may add some.
         details: Figures for the client table only; a list becomes ``name/<index>``.
+        state: What the client keeps for later rounds, at first what it kept so far; a hook replaces
+            whole records (``run.state.arrays["personal"] = …``) and changes none in place. It never
+            reaches the strategy.
+        withheld: Names of the model's arrays that do not leave the client.
+        uploads: Further records of arrays for the strategy, beside the model.
     """
 
     runtime: ClientRuntime
@@ -36,6 +42,9 @@ class LocalRun:
     data: Batch
     metrics: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    state: Content = field(default_factory=Content)
+    withheld: frozenset[str] = frozenset()
+    uploads: dict[str, Arrays] = field(default_factory=dict)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -58,3 +67,6 @@ class Hook:
 
     def finish(self, run: LocalRun) -> None:
         """After the last step."""
+
+    def close(self) -> None:
+        """At the very end, after an error too: leave nothing behind on the resident model."""

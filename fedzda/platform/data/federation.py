@@ -90,6 +90,10 @@ class Federation:
         offsets = self._offsets[split]
         return self._indices[split][offsets[client] : offsets[client + 1]]
 
+    def pool(self, split: Split) -> Ints:
+        """Rows of ``train`` of all clients for ``split``, client by client; a view."""
+        return self._indices[split]
+
     def sizes(self, split: Split) -> Ints:
         """(num_clients,) samples of each client."""
         return np.diff(self._offsets[split])

@@ -63,8 +63,12 @@ class Pace:
         """Clients with whom the journey of a chunk is a small part of its time; 1 if unknown."""
         if phase not in self._work:
             return 1
-        work = max(self._work[phase], 1e-6)
-        return max(1, math.ceil(self._journey[phase] / work * (1 / _JOURNEY_SHARE - 1)))
+        return smallest_chunk(self._journey[phase], self._work[phase])
+
+
+def smallest_chunk(journey_sec: float, work_sec: float) -> int:
+    """See :meth:`Pace.smallest_chunk`; ``work_sec`` is of one client."""
+    return max(1, math.ceil(journey_sec / max(work_sec, 1e-6) * (1 / _JOURNEY_SHARE - 1)))
 
 
 def _average(averages: dict[str, float], key: str, value: float) -> None:

@@ -135,10 +135,11 @@ def _dataset(files: list[Path]) -> ds.Dataset:
     return ds.dataset([str(file) for file in files], format="parquet")
 
 
-def _tested() -> pc.Expression:
-    """Rows of the global model on the clients' test splits."""
+def _tested(table: ds.Dataset) -> pc.Expression:
+    """Rows of the global model on the clients' test splits; of their own models if it has none."""
     tested = (pc.field("phase") == "evaluate") & (pc.field("split") == "test")
-    return tested & (pc.field("stage") == "global")
+    shared = tested & (pc.field("stage") == "global")
+    return shared if table.head(1, columns=["round"], filter=shared).num_rows else tested
 
 
 def last_round(path: Path, metric: str) -> int | None:
@@ -146,9 +147,9 @@ def last_round(path: Path, metric: str) -> int | None:
     table = _parts(path)
     if table is None:
         return None
-    rounds = table.to_table(columns=["round"], filter=_tested() & (pc.field("metric") == metric))[
-        "round"
-    ]
+    rounds = table.to_table(
+        columns=["round"], filter=_tested(table) & (pc.field("metric") == metric)
+    )["round"]
     found = pc.max(rounds).as_py()
     return None if found is None else int(found)
 
@@ -160,7 +161,7 @@ def client_values(path: Path, metric: str) -> ClientValues | None:
         return None
     found = table.to_table(
         columns=["client", "value", "num_examples", "device"],
-        filter=_tested() & (pc.field("metric") == metric) & (pc.field("round") == last),
+        filter=_tested(table) & (pc.field("metric") == metric) & (pc.field("round") == last),
     ).sort_by("client")
     return ClientValues(
         round=last,
@@ -181,7 +182,7 @@ def recalls(path: Path, round_: int, clients: Ints, classes: Sequence[int]) -> F
     column = {int(client): i for i, client in enumerate(clients)}
     rows = table.to_table(
         columns=["client", "metric", "value"],
-        filter=_tested()
+        filter=_tested(table)
         & pc.field("metric").isin(list(row))
         & (pc.field("round") == round_)
         & pc.field("client").isin(pa.array(clients)),
@@ -200,7 +201,7 @@ def class_recalls(path: Path, round_: int) -> dict[int, tuple[float, int]]:
         return {}
     rows = table.to_table(
         columns=["metric", "value"],
-        filter=_tested()
+        filter=_tested(table)
         & (pc.field("round") == round_)
         & pc.starts_with(pc.field("metric").cast(pa.string()), "recall/"),
     )

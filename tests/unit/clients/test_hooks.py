@@ -1,10 +1,13 @@
 """The client halves of methods, on real runs of two clients."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from fedzda.clients.hooks.zda import deficit
+from fedzda.clients.hooks.augmentation import deficit
+from fedzda.clients.hooks.oversampling import balanced
 from fedzda.platform.config import plain
 from fedzda.platform.config_load import from_dict
 from fedzda.platform.data.federation import prepare
@@ -35,15 +38,21 @@ def runtime(tmp_path_factory):
     return ClientRuntime(plain(config), str(federation.folder), "cpu")
 
 
-def call(runtime, client=0, **config):
+def call(runtime, client=0, state=None, **config):
     arrays = build_model(runtime.config, runtime.image).state_dict()
     content = Content(arrays={"arrays": {k: v.numpy() for k, v in arrays.items()}})
     content.configs["config"] = {"server-round": 1, **config}
-    return Call(client, "train", 1, content, Content())
+    return Call(client, "train", 1, content, state or Content())
 
 
 def trained(reply):
     return reply.content.arrays["arrays"]
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(
+        np.array_equal(value, second[name]) for name, value in first.items()
+    )
 
 
 def test_deficit_by_hand():
@@ -64,12 +73,10 @@ def test_proximal_term_is_the_squared_distance(runtime):
 
     def distance(reply):
         names = [name for name, _ in runtime.model.named_parameters()]
-        return sum(
-            float((trained(reply)[n] - torch.tensor(start[n])).square().sum()) for n in names
-        )
+        return sum(float(np.square(trained(reply)[n] - start[n]).sum()) for n in names)
 
     for name, value in trained(plainly).items():
-        assert torch.equal(value, trained(zero)[name]), name
+        assert np.array_equal(value, trained(zero)[name]), name
     assert distance(strong) < 0.5 * distance(plainly)
 
 
@@ -118,8 +125,6 @@ def test_class_counts_are_those_of_the_client(runtime):
 
 
 def test_augmentation_fills_the_missing_classes_and_weighs_real_samples(runtime):
-    import json
-
     options = {
         "fill": "to_max",
         "cap": 1.0,
@@ -138,7 +143,115 @@ def test_augmentation_fills_the_missing_classes_and_weighs_real_samples(runtime)
     closed = runtime.train(call(runtime, **{"zda": json.dumps(options)}))
     assert closed.content.metrics["metrics"]["synthetic"] == 0
     for name, value in trained(runtime.train(call(runtime))).items():
-        assert torch.equal(value, trained(closed)[name]), name
+        assert np.array_equal(value, trained(closed)[name]), name
     options.update(gate_agreement=0.0, loss_mix="count")
     mixed = runtime.train(call(runtime, **{"zda": json.dumps(options)}))
     assert mixed.content.metrics["metrics"]["steps"] == -(-int(counts.sum()) // 8)
+
+
+def apart(first, second):
+    exact = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(first.flatten(1), second.flatten(1), compute_mode=exact)
+
+
+FILL = {"fill": "to_max", "cap": 1.0, "loss_mix": "equal"}
+
+
+def data_of(runtime, **config):
+    """The client's data after the hooks of a request stepped in, and the figures they added."""
+    from fedzda.clients.hooks.base import LocalRun
+
+    request = call(runtime, **config)
+    rows = runtime.federation.indices(0, "train")
+    run = LocalRun(runtime, request, runtime.model, runtime.batch(rows))
+    for hook in runtime._hooks(request.content.config()):
+        hook.start(run)
+    return run
+
+
+@pytest.mark.parametrize("key", ["noise-images", "real-images"])
+def test_placebo_and_oracle_add_what_fed_zdac_adds(runtime, key):
+    run = data_of(runtime, **{key: json.dumps(FILL)})
+    counts = torch.tensor(runtime.federation.label_counts("train")[0])
+    need = deficit(counts, "to_max", 1.0)
+    found = torch.bincount(run.data["label"], minlength=10)
+    assert found.tolist() == (counts + need).tolist()
+    own = int(counts.sum())
+    extra = run.data["image"][own:]
+    pool = runtime.batch(runtime.federation.pool("train"))
+    held_out = runtime.batch(runtime.federation.pool("test"))["image"]
+    distances = apart(extra, pool["image"])
+    if key == "noise-images":
+        assert abs(float(extra.mean())) < 0.05
+        assert float(extra.std()) == pytest.approx(1.0, abs=0.05)
+        assert distances.min() > 1.0
+        return
+    nearest = distances.argmin(1)
+    assert float(distances.min(1).values.max()) < 1e-3
+    assert torch.equal(pool["label"][nearest], run.data["label"][own:])
+    assert float(apart(extra, held_out).min()) > 1e-3
+
+
+def test_permuted_labels_keep_images_and_histogram(runtime):
+    options = {**FILL, "labels": "permuted"}
+    asked = data_of(runtime, **{"real-images": json.dumps(FILL)}).data
+    permuted = data_of(runtime, **{"real-images": json.dumps(options)}).data
+    assert torch.equal(asked["image"], permuted["image"])
+    assert not torch.equal(asked["label"], permuted["label"])
+    assert torch.equal(asked["label"].bincount(), permuted["label"].bincount())
+
+
+@pytest.mark.parametrize("repeat", ["rare", "all"])
+def test_oversampling_repeats_own_samples(runtime, repeat):
+    options = {"repeat": repeat, "amount": "as-zdac", "fill": "to_max", "cap": 1.0}
+    run = data_of(runtime, oversampling=json.dumps(options))
+    counts = torch.tensor(runtime.federation.label_counts("train")[0])
+    own, added = int(counts.sum()), int(deficit(counts, "to_max", 1.0).sum())
+    assert len(run.data["label"]) == own + added
+    repeats = apart(run.data["image"][own:], run.data["image"][:own])
+    assert float(repeats.min(1).values.max()) < 1e-3
+    histogram = torch.bincount(run.data["label"], minlength=10)
+    assert (histogram[counts == 0] == 0).all()
+    if repeat == "rare":
+        held = histogram[counts > 0]
+        assert int(held.max() - held.min()) <= 1
+
+
+def test_balance_by_hand():
+    counts = np.array([5, 0, 3, 1])
+    assert balanced(counts, None).tolist() == [0, 0, 2, 4]
+    assert balanced(counts, 3).tolist() == [0, 0, 1, 2]
+    assert balanced(counts, 8).tolist() == [1, 0, 3, 4]
+
+
+def test_own_model_goes_on_where_it_stood(runtime):
+    """Training on kept arrays is training on received ones; nothing leaves the client."""
+    first = runtime.train(call(runtime, **{"keep-model": True}))
+    assert first.content.arrays == {}
+    second = runtime.train(call(runtime, state=first.state, **{"keep-model": True}))
+    request = call(runtime)
+    request.content.arrays["arrays"] = first.state.arrays["personal"]
+    assert same(second.state.arrays["personal"], trained(runtime.train(request)))
+    assert not same(first.state.arrays["personal"], second.state.arrays["personal"])
+
+
+def test_own_model_is_what_is_evaluated(runtime):
+    first = runtime.train(call(runtime, **{"keep-model": True}))
+    request = call(runtime, state=first.state, split="train", stage="personalised")
+    request.phase = "evaluate"
+    shared = call(runtime, split="train", stage="global")
+    shared.phase = "evaluate"
+    shared.content.arrays["arrays"] = first.state.arrays["personal"]
+    (own,), (other,) = runtime.handle_many([request]), runtime.handle_many([shared])
+    assert own.content == other.content
+    assert own.state == Content()
+
+
+def test_pooled_data_is_everybodys(runtime):
+    run = data_of(runtime, **{"pooled-data": "[1, 3]"})
+    counts = runtime.federation.label_counts("train")
+    assert (
+        torch.bincount(run.data["label"], minlength=10).tolist() == (counts[1] + counts[3]).tolist()
+    )
+    everything = data_of(runtime, **{"pooled-data": "null"})
+    assert everything.metrics["num-examples"] == counts.sum()

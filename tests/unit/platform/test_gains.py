@@ -11,7 +11,7 @@ def folder(path, values):
     (path / "clients").mkdir(parents=True)
     (path / "config.yaml").write_text("name: x\n")
     (path / "meta.json").write_text(json.dumps({}))
-    same = {"phase": "evaluate", "split": "test", "metric": "accuracy"}
+    same = {"phase": "evaluate", "split": "test", "stage": "global", "metric": "accuracy"}
     rows = [
         {"round": r, "client": c, "value": v, **same}
         for r, table in values.items()

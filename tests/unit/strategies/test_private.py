@@ -13,6 +13,7 @@ from fedzda.platform.records import array_record, arrays_of
 from fedzda.platform.rounds import seeded_globals
 from fedzda.platform.setting import Setting
 
+SIZES = np.ones(20, dtype=np.int64)
 RAW = {
     "name": "private",
     "data": {"name": "digits", "clients": 20},
@@ -31,7 +32,7 @@ def strategy(privacy, cohort=2, name="fed-avg"):
     found = config(privacy=privacy, strategy={"name": name, "clients_per_round": cohort})
     made = build_strategy(found)
     image = ImageSpec((1, 8, 8), 10, (0.0,), (1.0,))
-    made.bind(Setting(found, 20, image, frozenset({"m", "n"}), lambda job, items: []))
+    made.bind(Setting(found, 20, image, frozenset({"m", "n"}), lambda job, items: [], SIZES))
     return made
 
 

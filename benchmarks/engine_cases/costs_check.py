@@ -32,15 +32,18 @@ _BAR = 0.2
 _FEDZDA = [sys.executable, "-m", "fedzda", "run"]
 
 
-def check(names: Sequence[str], engines: Sequence[str], repeats: int) -> list[dict[str, Any]]:
+def check(
+    names: Sequence[str], engines: Sequence[str], repeats: int, changes: Sequence[str]
+) -> list[dict[str, Any]]:
     """A row per simulation and engine; a prediction and a run take turns."""
     rows = []
     for name in names:
         for engine in engines:
             told, wall, cpu = [], [], []
             for _ in range(repeats):
-                told.append(predicted(name, engine))
-                seconds, used = played(name, engine)
+                settings = [*_settings(name, engine), *changes]
+                told.append(predicted(settings))
+                seconds, used = played(settings)
                 wall.append(seconds)
                 cpu.append(used)
             row = {
@@ -62,18 +65,18 @@ def _settings(name: str, engine: str) -> list[str]:
     return [name, f"engine.name={engine}", *workers]
 
 
-def predicted(name: str, engine: str) -> float:
+def predicted(settings: list[str]) -> float:
     """The total that ``--dry-run`` prints."""
-    command = [*_FEDZDA, *_settings(name, engine), "--dry-run"]
+    command = [*_FEDZDA, *settings, "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
     total = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["total"])
     return float(total.split()[1])
 
 
-def played(name: str, engine: str) -> tuple[float, float]:
+def played(settings: list[str]) -> tuple[float, float]:
     """Wall time of a run, and processor time of it and of what it started."""
     with tempfile.TemporaryDirectory(prefix="fedzda-bench-") as folder:
-        command = [*_FEDZDA, *_settings(name, engine), "--quiet"]
+        command = [*_FEDZDA, *settings, "--quiet"]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
             command, capture_output=True, check=True, cwd=Path(folder), env=_environment()

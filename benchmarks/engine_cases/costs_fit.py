@@ -20,11 +20,13 @@ from engine_cases.side_fedzda import BENCHMARKS
 from engine_cases.sides import WORKERS
 from fedzda.platform.config_load import from_dict
 from fedzda.platform.costs.rates import Rates, shipped_rates
-from fedzda.platform.costs.rounds import Load, round_seconds
+from fedzda.platform.costs.rounds import Load, driver_seconds, round_seconds
 
 _ROUNDS = 22
 _ROUNDS_LARGE = 8
 _LARGE = 100e6
+_LEAST = 1e-12
+"""Where the fit of a rate starts that was zero: it goes by logarithms."""
 _SENT = 1_000_000
 _PARTS = ("schedule", "transfer", "train", "aggregate")
 _FITTED = [
@@ -82,15 +84,20 @@ class Ends:
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.stamps: list[float] = []
+        self.used: list[float] = []
 
     def round(self, row: dict[str, Any], rounds: int) -> None:
         """A callback of the round loop."""
         self.rows.append(row)
         self.stamps.append(time.perf_counter())
+        self.used.append(time.process_time())
 
 
 def measured(case: Case) -> dict[str, float]:
-    """The least seconds of every part over the rounds of a case, and ``round``: all the rest."""
+    """The least seconds of every part over the rounds of a case.
+
+    Besides ``round``, all the rest, and ``driver``, processor time of this process.
+    """
     large = case.cohort * case.floats * 4 > _LARGE
     rounds = _ROUNDS_LARGE if large else _ROUNDS
     with tempfile.TemporaryDirectory(prefix="fedzda-bench-") as out:
@@ -118,6 +125,7 @@ def measured(case: Case) -> dict[str, float]:
     found = {part: min(row["seconds"][part] for row in timed) for part in _PARTS}
     gaps = np.diff(ends.stamps)[1:-1] - [row["seconds"]["total"] for row in timed]
     found["round"] = float(gaps.min())
+    found["driver"] = float(np.diff(ends.used)[1:-1].min())
     print(f"  {case}: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()), flush=True)
     return found
 
@@ -149,31 +157,33 @@ def explained(rows: list[tuple[Case, dict[str, float]]]) -> dict[str, Any]:
             for part in _PARTS:
                 if part != "transfer" or case.floats >= _SENT:
                     gaps.append(np.log((told[part] + 1e-5) / (found[part] + 1e-5)))
+            if case.workers:
+                gaps.append(np.log(driver_seconds(case.load, now) / found["driver"]))
         return np.array(gaps)
 
     best = least_squares(
-        residuals, np.log([getattr(start, name) for name in names]), loss="soft_l1"
+        residuals, np.log([max(getattr(start, name), _LEAST) for name in names]), loss="soft_l1"
     )
     print(f"  typical error of a part: {np.exp(np.median(np.abs(best.fun))) - 1:.0%}", flush=True)
     return rates(best.x).model_dump()
 
 
 def launches() -> dict[str, float]:
-    """Start of a process and of Ray, and the end of a run: the least of three."""
-    inline = [_launch("inline", 1) for _ in range(3)]
-    one = [_launch("ray", 1) for _ in range(2)]
-    two = [_launch("ray", WORKERS) for _ in range(2)]
-    plain = [_launch("inline", 1, report=True) for _ in range(2)]
-    start = min(before for before, _ in inline)
-    ray_one, ray_two = min(before for before, _ in one), min(before for before, _ in two)
+    """Start of a process and of Ray, and the end of a run: medians of three."""
+    inline, one, two, plain = (
+        np.median([_launch(*options) for _ in range(3)], axis=0).tolist()
+        for options in (("inline", 1), ("ray", 1), ("ray", WORKERS), ("inline", 1, True))
+    )
+    start, finish = inline
+    ray_one, ray_two = one[0], two[0]
     worker = max(ray_two - ray_one, 0.0) / (WORKERS - 1) * (os.cpu_count() or 1)
-    finish = min(after for _, after in inline)
     return {
         "start": start,
         "start_worker": worker,
         "start_ray": max(ray_two - start - worker * WORKERS / (os.cpu_count() or 1), 0.0),
         "finish": finish,
-        "report": max(min(after for _, after in plain) - finish, 0.0),
+        "stop_ray": max(two[1] - finish, 0.0),
+        "report": max(plain[1] - finish, 0.0),
     }
 
 

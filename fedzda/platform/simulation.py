@@ -28,7 +28,9 @@ from fedzda.platform.engines.calls import HandlerSpec
 from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
 from fedzda.platform.files import DISK_ERRORS
 from fedzda.platform.finish import finish, write_data_artifacts
+from fedzda.platform.groups import client_groups, positive_class
 from fedzda.platform.heartbeat import beating
+from fedzda.platform.lock import sole_player
 from fedzda.platform.logs import log_to
 from fedzda.platform.recorder import Recorder
 from fedzda.platform.records import array_record
@@ -103,9 +105,13 @@ class Simulation:
         federation = prepare(config.data, config.seed, folder)
         image = image_of(federation)
         check_cohort(config, federation)
+        client_groups(config, federation)
+        positive_class(config, federation.class_names)
         device_of(config.engine.device)
         model = build_model(config, image)
-        build_task(config, image).validate(model, image)
+        task = build_task(config, image)
+        check_columns(task.columns, federation)
+        task.validate(model, image)
         strategy = build_strategy(config)
         if hasattr(strategy, "check"):
             strategy.check(model)
@@ -116,6 +122,8 @@ class Simulation:
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``."""
+        from fedzda.platform.data.portrait import measure
+
         config = self.config
         clients = self.federation.num_clients
         cohort = min(config.strategy.clients_per_round or clients, clients)
@@ -133,6 +141,7 @@ class Simulation:
             "bytes_down_per_round": cohort * model_bytes,
             "bytes_up_per_round": cohort * model_bytes,
             "checkpoint_bytes": model_bytes,
+            "heterogeneity": measure(self.federation, config.data, config.seed),
         }
 
     def run(self, callbacks: Sequence[Any] = ()) -> Run:
@@ -140,8 +149,9 @@ class Simulation:
         folder = RunFolder.new(self.config)
         try:
             folder.describe(self.config, self.folder, self.overrides)
-            write_data_artifacts(folder, self.federation)
-            return self._play(folder, callbacks, None)
+            write_data_artifacts(folder, self.federation, self.config)
+            with sole_player(folder.path):
+                return self._play(folder, callbacks, None)
         except (UserError, OSError):
             if not checkpoints.newest_round(folder.checkpoints):
                 shutil.rmtree(folder.path, ignore_errors=True)  # nothing in it to go on with
@@ -159,13 +169,15 @@ class Simulation:
                 of ``stop:`` ended the run, that rule is lifted.
 
         Raises:
-            UserError: no run folder, or nothing left to do.
+            UserError: no run folder, nothing left to do, or another process is at it.
         """
         from fedzda.platform.resume import reopen
 
-        config, folder, source, latest = reopen(load(run_dir), rounds)
-        simulation = cls.build(config, source)
-        return simulation._play(folder, callbacks, latest)
+        run = load(run_dir)
+        with sole_player(run.path):
+            config, folder, source, latest = reopen(run, rounds)
+            simulation = cls.build(config, source)
+            return simulation._play(folder, callbacks, latest)
 
     def _play(
         self, folder: RunFolder, callbacks: Sequence[Any], latest: checkpoints.Checkpoint | None
@@ -236,7 +248,7 @@ class Simulation:
         from fedzda.platform.parts import build_strategy, build_task
 
         image = image_of(self.federation)
-        recorder = Recorder(folder.clients)
+        recorder = Recorder(folder.clients, client_groups(self.config, self.federation))
         policy = ErrorPolicy(self.config.on_client_error, self.config.min_success)
         states = latest.clients if latest else {}
         grid = EngineGrid(
@@ -283,6 +295,16 @@ def image_of(federation: Federation) -> ImageSpec:
     if federation.image is None:
         raise UserError("data: the data set has no image column, and the task needs one.")
     return federation.image
+
+
+def check_columns(columns: Sequence[str], federation: Federation) -> None:
+    """The data set must have the columns that the task reads."""
+    for name in columns:
+        if name not in federation.train:
+            raise UserError(
+                f"task: it needs the column '{name}', which the data set does not have. Name it "
+                f"in data.{name}, or choose a data set that has one."
+            )
 
 
 def check_cohort(config: SimulationConfig, federation: Federation) -> None:

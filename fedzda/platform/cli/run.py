@@ -10,13 +10,14 @@ from fedzda.platform.cli.text import Overrides, Quiet, Source, human_bytes, tabl
 
 if TYPE_CHECKING:
     from fedzda.platform.config_load import Loaded
+    from fedzda.platform.costs.forecast import Forecast
 
 
 def run(
     source: Source,
     overrides: Overrides = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost; run nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan, its cost and predicted time.")
     ] = False,
     fast: Annotated[
         bool,
@@ -53,18 +54,44 @@ def _run(loaded: Loaded, quiet: bool) -> None:
 
 
 def _print_plan(loaded: Loaded) -> None:
+    from fedzda.platform.costs.forecast import forecast
+    from fedzda.platform.costs.rates import shipped_rates
     from fedzda.platform.simulation import Simulation
 
     config = loaded.config
-    plan = Simulation.build(config, folder=loaded.folder, overrides=loaded.overrides).plan()
+    simulation = Simulation.build(config, folder=loaded.folder, overrides=loaded.overrides)
+    plan = simulation.plan()
     typer.echo(f"{config.name}: {config.rounds} rounds, nothing was run.")
     typer.echo(table(_plan_rows(plan, config.rounds, config.checkpoint.keep), indent=2))
+    found = forecast(simulation, shipped_rates())
+    if found is None:
+        typer.echo(f"No prediction of the time for engine '{config.engine.name}'.")
+        return
+    typer.echo("\nPredicted time if the machine does nothing else:")
+    typer.echo(table(_time_rows(found), indent=2))
+    typer.echo(
+        f"A few real rounds with few clients were timed for it ({found.pilot_sec:.0f} s) and "
+        f"thrown away; start-up, report and Ray's own costs were measured on {found.rates}."
+    )
+
+
+def _time_rows(found: Forecast) -> list[tuple[str, str, str]]:
+    rows = [("", "all rounds", "last round")]
+    for part, seconds in found.parts.items():
+        last = found.last_round.get(part)
+        rows.append((part, f"{seconds:.1f} s", "" if last is None else f"{last:.3f} s"))
+    last_sec = sum(found.last_round.values())
+    rows.append(("total", f"{found.total:.1f} s", f"{last_sec:.3f} s"))
+    return [*rows, ("memory", human_bytes(found.memory_bytes), "about")]
 
 
 def _plan_rows(plan: dict[str, Any], rounds: int, kept: int) -> list[tuple[str, str]]:
+    from fedzda.platform.heterogeneity import sentence
+
     down, up = plan["bytes_down_per_round"], plan["bytes_up_per_round"]
     return [
         ("clients", f"{plan['clients']:,}"),
+        ("how unlike they are", sentence(plan["heterogeneity"])),
         ("cohort", f"{plan['cohort']:,} per round"),
         ("parameters", f"{plan['parameters']:,}"),
         ("samples", f"{plan['samples_per_round']:,} per round"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedzda.base import ImageSpec, StrictConfig, UserError
+from fedzda.base import ImageSpec, StrictConfig, Synthesizer, UserError
 
 if TYPE_CHECKING:
+    import torch
+
     from fedzda.clients.classifiers import Classifier
     from fedzda.platform.data.federation import Federation
 
@@ -98,28 +101,148 @@ def component(kind: str, block: Mapping[str, Any], settings: Sequence[str]) -> S
     Raises:
         UserError: With all that is wrong.
     """
-    from pydantic import ValidationError
-
     from fedzda.platform import plugins
-    from fedzda.platform.config import Slot, chosen_class, specialise
-    from fedzda.platform.config_problems import Problem, from_pydantic, render
-    from fedzda.platform.overrides import Sources, apply_overrides
+    from fedzda.platform.config import Slot, chosen_class
 
     if "target" in block:
         settings = [f"args.{text}" for text in settings]
     else:
         plugins.entry(kind, str(block.get("name")))
-    sources = Sources(kind)
+    return configured(chosen_class(Slot(kind), block), block, settings, kind)
+
+
+def configured(
+    model: type[StrictConfig], block: Mapping[str, Any], settings: Sequence[str], label: str
+) -> StrictConfig:
+    """A configuration of the class ``model`` from a block and ``key=value`` texts.
+
+    Args:
+        model: The class.
+        block: Values to start from.
+        settings: Applied in order.
+        label: What errors call the block.
+
+    Raises:
+        UserError: With all that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from fedzda.platform.config import specialise
+    from fedzda.platform.config_problems import Problem, from_pydantic, render
+    from fedzda.platform.overrides import Sources, apply_overrides
+
+    sources = Sources(label)
     raw, unusable = apply_overrides(dict(block), settings, sources)
     problems = [Problem((), sentence, override=text) for text, sentence in unusable]
-    model = specialise(chosen_class(Slot(kind), raw), raw)
+    special = specialise(model, raw)
     try:
-        config = model.model_validate(raw)
+        config = special.model_validate(raw)
     except ValidationError as error:
-        problems += from_pydantic(error, model, raw)
+        problems += from_pydantic(error, special, raw)
     if problems:
         raise UserError(*render(problems, sources))
     return config
+
+
+def new_folder(out: str | None, parent: str, stem: str) -> Path:
+    """A folder that does not exist yet; it is made when there is something to put in.
+
+    Args:
+        out: What ``--out`` says; None: ``parent/TIME_stem``.
+        parent: Folder of results of this command.
+        stem: What the name says after the time.
+
+    Raises:
+        UserError: ``--out`` exists.
+    """
+    if out is None:
+        return Path(parent) / f"{datetime.now():%Y%m%d-%H%M%S}_{stem}"
+    folder = Path(out).expanduser()
+    if folder.exists():
+        raise UserError(f"--out is '{out}', which exists already. Name a new folder.")
+    return folder
+
+
+def synthesizer_of(text: str, settings: Sequence[str]) -> Synthesizer:
+    """A synthesizer, not fitted yet, from its name or block and ``key=value`` texts.
+
+    Raises:
+        UserError: No such synthesizer, wrong settings, or a target that is none.
+    """
+    from fedzda.platform import plugins
+    from fedzda.platform.config import TargetConfig
+
+    block = component("synthesizers", block_of(text), settings)
+    if isinstance(block, TargetConfig):
+        made: Any = plugins.import_target(block.target)(**block.args)
+    else:
+        made = plugins.load("synthesizers", block.name)(block)  # type: ignore[attr-defined]
+    if not isinstance(made, Synthesizer):
+        raise UserError(
+            f"synthesizer '{text}' gives {type(made).__name__}: it must have the methods of "
+            "fedzda.base.Synthesizer."
+        )
+    return made
+
+
+def described(maker: Synthesizer) -> dict[str, Any]:
+    """A synthesizer's configuration; if it has no ``name``, that of its class."""
+    config = getattr(maker, "config", None)
+    settings = config.model_dump(mode="json") if isinstance(config, StrictConfig) else {}
+    return {"name": type(maker).__name__, **settings}
+
+
+def fitted(
+    maker: Synthesizer, made_of: Classifier, count: int, seed: int
+) -> tuple[dict[str, float], torch.Tensor, torch.Tensor]:
+    """Fit, and sample.
+
+    Returns:
+        Figures of the fit, ``count`` images in [0, 1], and their labels in a random order, all
+        classes alike.
+    """
+    import torch
+
+    from fedzda.base import torch_rng
+
+    classes = range(made_of.image.num_classes)
+    fit_rng, rng = torch_rng(seed, "synthesize-fit"), torch_rng(seed, "synthesize-sample")
+    typer.echo(f"inverting {type(made_of.model).__name__} with {described(maker)['name']} …")
+    figures = maker.fit(made_of.model, classes, made_of.image, fit_rng)
+    labels = torch.arange(len(classes)).repeat(-(-count // len(classes)))[:count]
+    labels = labels[torch.randperm(count, generator=rng)]
+    return figures, maker.sample(labels, rng), labels
+
+
+def real_data(
+    checkpoint: str, data: str | None, option: str, image: ImageSpec
+) -> Federation | None:
+    """The data set that an option names, else that of the run that is the checkpoint, else None.
+
+    Args:
+        checkpoint: What was typed as CHECKPOINT.
+        data: What the option says; None if it was left out.
+        option: Its name, for errors.
+        image: The images that the classifier takes.
+
+    Raises:
+        UserError: It cannot be read, or has other images.
+    """
+    if data is not None:
+        federation = data_of(data)
+    elif Path(checkpoint).is_dir():
+        from fedzda.clients.classifiers import federation_of
+
+        federation = federation_of(Path(checkpoint))
+    else:
+        return None
+    found = tuple(federation.test["image"].shape[1:])
+    if found != image.shape:
+        raise UserError(
+            f"{option} has images of shape {found}, the classifier takes {image.shape}. Name the "
+            "data set it was trained on."
+        )
+    return federation
 
 
 def data_of(text: str) -> Federation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,10 +15,12 @@ from fedzda.clients.commands.arguments import (
     Model,
     Shape,
     Std,
-    block_of,
     classifier_of,
-    component,
-    data_of,
+    described,
+    fitted,
+    new_folder,
+    real_data,
+    synthesizer_of,
 )
 
 if TYPE_CHECKING:
@@ -67,19 +68,19 @@ def synthesize(
 
     Writes the generator, samples, a picture of them and figures of their quality.
     """
-    folder = _new_folder(out, synthesizer, seed)
+    folder = new_folder(out, "synthesis", f"{synthesizer.rpartition(':')[2]}_s{seed}")
     made_of = classifier_of(checkpoint, model, shape, classes, mean, std)
     judging = made_of if judge is None else _judge(judge, made_of.image)
     real = _real(checkpoint, data, made_of.image)
-    maker = _maker(synthesizer, settings or [])
+    maker = synthesizer_of(synthesizer, settings or [])
     started = time.perf_counter()
-    figures, images, labels = _make(maker, made_of, count, seed)
+    figures, images, labels = fitted(maker, made_of, count, seed)
     seconds = time.perf_counter() - started
     rows = _judged(judging, images, labels, real, made_of.image, seed)
     record = {
         "checkpoint": checkpoint,
         "classifier": made_of.fingerprint,
-        "synthesizer": maker.config.model_dump(mode="json"),  # type: ignore[attr-defined]
+        "synthesizer": described(maker),
         "seed": seed,
         "seconds": seconds,
         "fit": figures,
@@ -89,57 +90,6 @@ def synthesize(
     }
     _write(folder, maker, made_of, images, labels, record)
     _print(record, folder)
-
-
-def _new_folder(out: str | None, synthesizer: str, seed: int) -> Path:
-    """A folder that does not exist yet; it is made when there is something to put in."""
-    from fedzda.base import UserError
-
-    if out is None:
-        name = synthesizer.rpartition(":")[2]
-        stem = f"{datetime.now():%Y%m%d-%H%M%S}_{name}_s{seed}"
-        return Path("synthesis") / stem
-    folder = Path(out).expanduser()
-    if folder.exists():
-        raise UserError(f"--out is '{out}', which exists already. Name a new folder.")
-    return folder
-
-
-def _maker(name: str, settings: list[str]) -> Synthesizer:
-    """The synthesizer, not fitted yet."""
-    from fedzda.base import Synthesizer, UserError
-    from fedzda.platform import plugins
-    from fedzda.platform.config import TargetConfig
-
-    block = component("synthesizers", block_of(name), settings)
-    if isinstance(block, TargetConfig):
-        made: Any = plugins.import_target(block.target)(**block.args)
-    else:
-        made = plugins.load("synthesizers", block.name)(block)  # type: ignore[attr-defined]
-    if not isinstance(made, Synthesizer):
-        raise UserError(
-            f"synthesizer '{name}' gives {type(made).__name__}: it must have the methods of "
-            "fedzda.base.Synthesizer."
-        )
-    return made
-
-
-def _make(
-    maker: Synthesizer, made_of: Classifier, count: int, seed: int
-) -> tuple[dict[str, float], torch.Tensor, torch.Tensor]:
-    """Fit, and sample ``count`` images with labels in a random order."""
-    import torch
-
-    from fedzda.base import torch_rng
-
-    classes = range(made_of.image.num_classes)
-    fit_rng, rng = torch_rng(seed, "synthesize-fit"), torch_rng(seed, "synthesize-sample")
-    name = maker.config.name  # type: ignore[attr-defined]
-    typer.echo(f"inverting {type(made_of.model).__name__} with {name} …")
-    figures = maker.fit(made_of.model, classes, made_of.image, fit_rng)
-    labels = torch.arange(len(classes)).repeat(-(-count // len(classes)))[:count]
-    labels = labels[torch.randperm(count, generator=rng)]
-    return figures, maker.sample(labels, rng), labels
 
 
 def _judge(path: str, image: ImageSpec) -> Classifier:
@@ -163,22 +113,12 @@ def _real(
     """Real test images and labels: of ``--data``, or of the run that was named; None without."""
     import torch
 
-    from fedzda.base import UserError, numpy_rng
+    from fedzda.base import numpy_rng
 
-    if data is not None:
-        federation = data_of(data)
-    elif Path(checkpoint).is_dir():
-        from fedzda.clients.classifiers import federation_of
-
-        federation = federation_of(Path(checkpoint))
-    else:
+    federation = real_data(checkpoint, data, "--data", image)
+    if federation is None:
         return None
     pixels, labels = federation.test["image"], federation.test["label"]
-    if tuple(pixels.shape[1:]) != image.shape:
-        raise UserError(
-            f"--data has images of shape {tuple(pixels.shape[1:])}, the classifier takes "
-            f"{image.shape}. Name the data set it was trained on."
-        )
     rows = numpy_rng(0, "synthesize-real").permutation(len(labels))[: 2 * _JUDGED]
     return torch.from_numpy(pixels[rows]).float() / 255, torch.from_numpy(labels[rows])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -17,6 +17,10 @@ from fedzda.base import ImageSpec, StrictConfig
 
 Batch = Mapping[str, torch.Tensor]
 """Columns of a data set, each with the samples along the first dimension."""
+
+
+Outputs = Any
+"""What a model makes of a batch: a tensor, or named tensors, samples along the first dimension."""
 
 
 class Task(ABC):
@@ -36,10 +40,26 @@ class Task(ABC):
         """The mean training loss of a batch, a scalar to differentiate."""
 
     @abstractmethod
-    def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+    def outputs(self, model: nn.Module, batch: Batch) -> Outputs:
         """What ``model`` makes of a batch, samples along the first dimension."""
 
-    def sample_losses(self, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+    def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """What a training step sees of a batch: the batch itself, or random changes of it.
+
+        Args:
+            batch: Rows of the client's data.
+            rng: The client's random numbers for this round, on the CPU.
+        """
+        return batch
+
+    def sheet(self, model: nn.Module, batch: Batch, class_names: list[str]) -> torch.Tensor | None:
+        """A picture ``(3, height, width)`` in [0, 1] of what ``model`` makes of a few samples.
+
+        The report shows it; None where there is nothing to see.
+        """
+        return None
+
+    def sample_losses(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
         """The training loss of every sample ``(N,)``, whose mean over a batch is :meth:`loss`.
 
         Not every task has one. A task that has can train many clients at once.
@@ -51,7 +71,7 @@ class Task(ABC):
         raise NotImplementedError(f"task {type(self).__name__} has no loss of a single sample")
 
     @abstractmethod
-    def sample_statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+    def sample_statistics(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         """Float64 figures of every sample, ``(N, …)``; their sums give all metrics."""
 
     @abstractmethod
@@ -66,12 +86,12 @@ class Task(ABC):
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
         """Raise :class:`fedzda.base.UserError` unless ``model`` fits the task and the images."""
 
-    def statistics(self, outputs: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+    def statistics(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         """Statistics summed over a batch."""
         return {k: v.sum(dim=0) for k, v in self.sample_statistics(outputs, batch).items()}
 
     def segment_statistics(
-        self, outputs: torch.Tensor, batch: Batch, segments: torch.Tensor, num_segments: int
+        self, outputs: Outputs, batch: Batch, segments: torch.Tensor, num_segments: int
     ) -> dict[str, torch.Tensor]:
         """Statistics summed per segment, so that one forward pass can serve many clients.
 

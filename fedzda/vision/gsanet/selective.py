@@ -1,0 +1,64 @@
+"""Selective attention by condensation and diffusion: which scale to trust, where.
+
+Condensation brings all scales together into few channels; diffusion spreads these into a weight for
+every scale. The pattern is that of selective kernels (Li et al. 2019, arXiv 1903.06586, section
+3.1), here per pixel. All details are our reconstruction.
+
+N images, S scales, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+
+from fedzda.vision.gsanet.layers import Norm, convolution
+
+
+class SelectiveFusion(nn.Module):
+    """A weighted sum of scales; the weights sum to 1 over the scales.
+
+    Args:
+        scales: Number of maps.
+        channels: Channels of each.
+        condensed: Channels of the condensed feature.
+        norm: Normalisation of the condensed feature.
+        condense: ``spatial``: per pixel, ``global``: from the means over all pixels.
+        diffuse: ``channel``: a weight per channel, ``scale``: one for all channels.
+    """
+
+    def __init__(
+        self,
+        scales: int,
+        channels: int,
+        condensed: int,
+        norm: Norm,
+        condense: Literal["spatial", "global"] = "spatial",
+        diffuse: Literal["channel", "scale"] = "channel",
+    ) -> None:
+        super().__init__()
+        self.scales = scales
+        self.pooled = condense == "global"
+        self.condense = convolution(scales * channels, condensed, 1, norm)
+        weights = channels if diffuse == "channel" else 1
+        self.diffuse = nn.Conv2d(condensed, scales * weights, 1)
+
+    def weights(self, scales_SNCHW: Sequence[torch.Tensor]) -> torch.Tensor:
+        """``(N, S, C or 1, H or 1, W or 1)`` in [0, 1], from S maps ``(N, C, H, W)``."""
+        maps = torch.cat(list(scales_SNCHW), dim=1)
+        if self.pooled:
+            maps = maps.mean(dim=(2, 3), keepdim=True)
+        spread: torch.Tensor = self.diffuse(self.condense(maps))
+        n, weights, h, w = spread.shape
+        return spread.reshape(n, self.scales, weights // self.scales, h, w).softmax(dim=1)
+
+    def forward(self, scales_SNCHW: Sequence[torch.Tensor]) -> torch.Tensor:
+        """S maps ``(N, C, H, W)`` to their weighted sum ``(N, C, H, W)``."""
+        weights = self.weights(scales_SNCHW).unbind(dim=1)
+        total = weights[0] * scales_SNCHW[0]
+        for weight, values in zip(weights[1:], scales_SNCHW[1:], strict=True):
+            total = total + weight * values
+        return total

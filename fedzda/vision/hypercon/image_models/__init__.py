@@ -1,0 +1,1 @@
+"""Image models to wrap: without weights, trained here in a minute, or a caller's own."""

@@ -1,0 +1,1 @@
+"""Metrics of images, computed from sums so that parts can be added up."""

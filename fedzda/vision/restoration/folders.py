@@ -1,0 +1,80 @@
+"""Folder layouts of super-resolution data: DIV2K, Flickr2K, and both tracks of NTIRE 2020.
+
+Nothing is downloaded. A layout says where its folders are; images are matched by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fedzda.base import UserError
+
+Layout = Literal["div2k", "flickr2k", "ntire2020-track1", "ntire2020-track2"]
+Split = Literal["train", "valid", "test"]
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+_TRACKS = {
+    "ntire2020-track1": {
+        "train": ("Corrupted-tr-x", "Corrupted-tr-y"),
+        "valid": ("Corrupted-va-x", ""),
+        "test": ("Corrupted-te-x", ""),
+    },
+    "ntire2020-track2": {
+        "train": ("DPEDiphone-tr-x", "DPEDiphone-tr-y"),
+        "valid": ("DPEDiphone-va", ""),
+        "test": ("DPEDiphone-crop-te-x", ""),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files of one split, by name.
+
+    Attributes:
+        small: Images to enlarge; for unpaired tracks the source images.
+        large: Clean images; for unpaired tracks the targets, which show something else.
+        paired: Whether ``large[i]`` is the truth of ``small[i]``.
+    """
+
+    small: list[Path] = field(default_factory=list)
+    large: list[Path] = field(default_factory=list)
+    paired: bool = False
+
+
+def find(root: Path, layout: Layout, split: Split, scale: int = 4) -> Found:
+    """Images of a data set that lies in ``root``.
+
+    DIV2K: ``DIV2K_train_HR`` and ``DIV2K_train_LR_bicubic/X4/0001x4.png`` (or ``valid``);
+    Flickr2K: ``Flickr2K_HR`` and ``Flickr2K_LR_bicubic/X4``; small images are optional there.
+    Tracks of the challenge: ``Corrupted-tr-x`` and so on, unpaired.
+
+    Raises:
+        UserError: The split or a folder does not exist, a folder is empty, or a pair is incomplete.
+    """
+    if layout in _TRACKS:
+        source, target = _TRACKS[layout][split]
+        return Found(_images(root / source), _images(root / target) if target else [])
+    if split == "test" or (layout == "flickr2k" and split != "train"):
+        raise UserError(f"split: {layout} has no published split '{split}'. Choose train.")
+    stem = f"DIV2K_{split}" if layout == "div2k" else "Flickr2K"
+    large = _images(root / f"{stem}_HR")
+    shrunk = root / f"{stem}_LR_bicubic" / f"X{scale}"
+    if not shrunk.is_dir():
+        return Found(large=large)
+    small = [shrunk / f"{path.stem}x{scale}{path.suffix}" for path in large]
+    for path in small:
+        if not path.exists():
+            raise UserError(f"{layout}: {path} is missing, which belongs to an image of {stem}_HR.")
+    return Found(small, large, paired=True)
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"layout: there is no folder {folder}. Unpack the data set there.")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise UserError(f"layout: {folder} has no images.")
+    return found

@@ -52,8 +52,9 @@ class AmountConfig(StrictConfig):
 
     start_round: int = Field(default=3, ge=1)
     """First round with additional samples: an early model gives images without meaning."""
-    fill: Literal["to_max", "to_mean"] = "to_max"
+    fill: Literal["to_max", "to_mean", "every_class"] = "to_max"
     """Every class is filled up to the client's largest class, or to its mean over the classes it
+    has; or every class gets the same number, as many as ``cap`` allows, whatever the client
     has."""
     cap: float = Field(default=1.0, gt=0)
     """Largest number of additional samples per class, as a multiple of the client's samples divided
@@ -82,6 +83,9 @@ class ClientSideConfig(FillConfig):
     kind; the cost of the simulation is not."""
     warm_start: bool = True
     """Continue from the generator of the round before (``share: round`` only)."""
+    invert_every: int = Field(default=1, ge=1)
+    """Invert in every so many rounds from ``start_round`` on, and sample from the last generator in
+    between (``share: round`` only)."""
     labels: Literal["asked", "permuted"] = "asked"
     """Train on the labels that the images were made for, or on the same labels in random order: an
     ablation that takes away what the images say about them."""
@@ -98,7 +102,8 @@ class ServerSideConfig(StrictConfig):
     server_start_round: int = Field(default=5, ge=1)
     """First round with synthetic images at the server."""
     server_synthesizer: Annotated[SerializeAsAny[StrictConfig] | None, Slot("synthesizers")] = None
-    """How the server makes images; left out: as ``synthesizer`` says."""
+    """How the server makes images; left out: as ``synthesizer`` says. Where it wants a student
+    (``adversarial_weight``, ``js_weight``), that is the average that is to be trained."""
     server_group_size: int = Field(default=3, ge=1)
     """Client models inverted together (mean of their logits and of their BatchNorm terms); 1: each
     by itself, the letter of the patent's claim."""
@@ -311,3 +316,49 @@ class MoonConfig(MeanConfig):
     """Weight of the contrastive term; 0 is FedAvg. The paper tunes it between 0.1 and 10."""
     temperature: float = Field(default=0.5, gt=0)
     """Temperature of the contrastive term (the paper: 0.5)."""
+
+
+class FedGenConfig(MeanConfig):
+    """FedGen: a generator of features, learned at the server."""
+
+    amounts: ClassVar[tuple[str, ...]] = ("generator_steps",)
+
+    name: Literal["fed-gen"] = "fed-gen"
+    alpha: float = Field(default=1.0, ge=0)
+    """Weight of the loss on generated features; 0 is FedAvg (the authors' code: 10)."""
+    decay: float = Field(default=0.98, gt=0, le=1)
+    """Factor on ``alpha`` per round (the authors' code: 0.98)."""
+    generator_steps: int = Field(default=50, ge=1)
+    """Steps of the generator per round (the authors' code: 50)."""
+    generator_lr: float = Field(default=1e-3, gt=0)
+    """Step size of the generator's Adam (the authors' code: 3e-4)."""
+    generator_batch_size: int = Field(default=64, ge=2)
+    """Features per step."""
+    diversity_weight: float = Field(default=1.0, ge=0)
+    """Weight of the diversity term (the authors' code: 1)."""
+    z_size: int = Field(default=32, ge=1)
+    """Dimensions of the noise (the authors' code: 32 on MNIST)."""
+    hidden: int = Field(default=256, ge=1)
+    """Units of the generator's hidden layer (the authors' code: 256 on MNIST)."""
+
+
+class FedCOGConfig(MeanConfig):
+    """FedCOG-like: distillation of the received model on complementary images."""
+
+    fast: ClassVar[dict[str, int]] = {"start_round": 1}
+    begins: ClassVar[tuple[str, ...]] = ("start_round",)
+
+    name: Literal["fed-cog"] = "fed-cog"
+    start_round: int = Field(default=3, ge=1)
+    """First round with images (the authors' code: 50 of 70)."""
+    fill: Literal["to_max", "to_mean", "every_class"] = "to_max"
+    """How many images of each class, as in ``fed-zdac`` (the authors' code: to_max, uncapped)."""
+    cap: float = Field(default=1.0, gt=0)
+    """Largest number of images per class, as in ``fed-zdac``."""
+    synthesizer: Annotated[SerializeAsAny[StrictConfig], Slot("synthesizers")] = Field(
+        default={"name": "image-distillation", "preset": "fedcog"}  # type: ignore[assignment]
+    )
+    """How images are made; the client's last model is its student (the authors' code: 500 steps,
+    batches of 256)."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Temperature of the distillation (the authors' code: 1)."""

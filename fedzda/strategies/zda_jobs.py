@@ -30,6 +30,8 @@ class Inversion:
         state: Synthesizer state to continue from.
         images: How many labelled images to make at the end; 0: only the synthesizer is wanted.
         keep: ``recognised`` drops images that the classifiers give another label.
+        student: Arrays of the model that a synthesizer with an adversarial term looks for
+            disagreement with.
     """
 
     models: list[dict[str, Any]]
@@ -39,6 +41,7 @@ class Inversion:
     state: dict[str, Any] | None = None
     images: int = 0
     keep: str = "all"
+    student: dict[str, Any] | None = None
 
 
 @dataclass
@@ -72,7 +75,9 @@ def invert(handler: Any, job: Inversion) -> Inverted:
     classifier.eval()
     seed, purpose, *keys = job.key
     rng = torch_rng(seed, purpose, *keys)
-    synthesizer = build_synthesizer(job.synthesizer)
+    synthesizer: Any = build_synthesizer(job.synthesizer)
+    if job.student is not None:
+        synthesizer.student = handler.model_with(job.student)
     if job.state is not None:
         synthesizer.load_state({k: torch.as_tensor(v) for k, v in job.state.items()}, handler.image)
     figures = synthesizer.fit(classifier, job.classes, handler.image, rng)

@@ -27,6 +27,7 @@ class ClientSide(MeanStrategy):
     def __init__(self, config: SynthesisConfig) -> None:
         super().__init__(config)
         self.generator: dict[str, Any] | None = None
+        self.agreement = 0.0
         self.figures: dict[str, float] = {}
 
     def check(self, model: torch.nn.Module) -> None:
@@ -34,12 +35,13 @@ class ClientSide(MeanStrategy):
         require_batchnorm(model)
 
     def state(self) -> dict[str, Any]:
-        """The generator kept from round to round."""
-        return {"generator": self.generator}
+        """The generator kept from round to round, and how far its model agreed with it."""
+        return {"generator": self.generator, "agreement": self.agreement}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over the generator."""
         self.generator = state["generator"]
+        self.agreement = state["agreement"]
 
     def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
         """Add the generator (``share: round``) and the options of the augmentation."""
@@ -47,8 +49,10 @@ class ClientSide(MeanStrategy):
         if server_round < self.config.start_round:
             return
         if self.config.share == "round":
-            self._invert(server_round, arrays)
-            if self.figures["zda-agreement"] < self.config.gate_agreement:
+            due = (server_round - self.config.start_round) % self.config.invert_every == 0
+            if due or self.generator is None:
+                self._invert(server_round, arrays)
+            if self.agreement < self.config.gate_agreement:
                 return
             record[SYNTHESIZER] = array_record(self.generator or {})
         options = {name: getattr(self.config, name) for name in ClientSideConfig.model_fields}
@@ -66,6 +70,7 @@ class ClientSide(MeanStrategy):
         )
         inverted = self.setting.compute(invert, [job])[0]
         self.generator = inverted.state
+        self.agreement = inverted.figures["agreement"]
         self.figures = {f"zda-{name}": value for name, value in inverted.figures.items()}
 
     def save_artifacts(self, folder: Path, server_round: int) -> None:

@@ -48,7 +48,7 @@ class ServerSide(MeanStrategy):
         mean = super().improve(server_round, mean, replies, metrics)
         if server_round < self.config.server_start_round:
             return mean
-        jobs = self._inversions(server_round, replies)
+        jobs = self._inversions(server_round, mean, replies)
         inverted = self.setting.compute(invert, jobs)
         if self.config.server_warm_start:
             self.server_generator = inverted[0].state
@@ -70,9 +70,13 @@ class ServerSide(MeanStrategy):
     def _synthesizer(self) -> dict[str, Any]:
         return plain(self.config.server_synthesizer or self.config.synthesizer)
 
-    def _inversions(self, server_round: int, replies: list[Message]) -> list[Inversion]:
+    def _inversions(
+        self, server_round: int, mean: ArrayRecord, replies: list[Message]
+    ) -> list[Inversion]:
         """One job per group of clients, drawn anew every round."""
-        seed = self.setting.seed
+        seed, synthesizer = self.setting.seed, self._synthesizer()
+        adversarial = any(synthesizer.get(key) for key in ("adversarial_weight", "js_weight"))
+        student = arrays_of(mean) if adversarial else None
         order = numpy_rng(seed, "zdas-groups", server_round).permutation(len(replies))
         size = self.config.server_group_size
         jobs = []
@@ -82,12 +86,13 @@ class ServerSide(MeanStrategy):
             jobs.append(
                 Inversion(
                     models=models,
-                    synthesizer=self._synthesizer(),
+                    synthesizer=synthesizer,
                     classes=self._classes(group),
                     key=(seed, "zdas", server_round, start),
                     state=self.server_generator,
                     images=self.config.server_images,
                     keep=self.config.server_keep,
+                    student=student,
                 )
             )
         return jobs

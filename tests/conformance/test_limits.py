@@ -25,6 +25,8 @@ def weights(tmp_path, **strategy):
         {"name": "oracle", "start_round": 99},
         {"name": "oversampling", "start_round": 99},
         {"name": "equal-steps", "start_round": 99},
+        {"name": "fed-cog", "start_round": 99},
+        {"name": "fed-gen", "alpha": 0.0, "generator_steps": 2},
     ],
 )
 def test_ours(tmp_path, switched_off):

@@ -13,7 +13,7 @@ from fedzda.platform.simulation import Simulation
 from . import tiny
 
 STRATEGIES = sorted(CATALOG["strategies"])
-KEEPS_STATE = {"local-only", "ditto", "fed-bn", "scaffold", "moon"}
+KEEPS_STATE = {"local-only", "ditto", "fed-bn", "scaffold", "moon", "fed-cog"}
 """Strategies whose clients keep something from round to round."""
 
 

@@ -10,6 +10,11 @@ from fedzda.platform.config_load import from_dict
 
 ZS_CGAN = {"name": "zs-cgan", "steps": 4, "batch_size": 20, "channels": 8}
 EXTRA: dict[str, dict[str, Any]] = {
+    "fed-gen": {"generator_steps": 4},
+    "fed-cog": {
+        "start_round": 2,
+        "synthesizer": {"name": "image-distillation", "preset": "fedcog", "steps": 3},
+    },
     "fed-zdac": {"start_round": 2, "gate_agreement": 0.0, "synthesizer": ZS_CGAN},
     "fed-zdas": {"server_start_round": 2, "server_keep": "all", "synthesizer": ZS_CGAN},
     "fed-zda": {

@@ -12,13 +12,25 @@ from fedzda.platform.config_load import shipped
 pytestmark = pytest.mark.e2e
 
 
-def png(seed):
+def encoded(pixels, seed):
     import io
 
     buffer = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
     return {"bytes": buffer.getvalue(), "path": f"{seed}.png"}
+
+
+def png(seed):
+    return encoded(np.random.default_rng(seed).integers(0, 256, (28, 28), np.uint8), seed)
+
+
+def photo(seed):
+    return encoded(np.random.default_rng(seed).integers(0, 256, (180, 240, 3), np.uint8), seed)
+
+
+def mask(seed):
+    """Eleven classes and void (11)."""
+    return encoded(np.random.default_rng(seed).integers(0, 12, (180, 240), np.uint8), seed)
 
 
 @pytest.fixture
@@ -28,6 +40,12 @@ def stand_in(tmp_path, monkeypatch):
     for split, size in (("train", 800), ("test", 20)):
         rows = {"image": [png(i) for i in range(size)], "label": [i % 10 for i in range(size)]}
         pd.DataFrame(rows).to_parquet(tmp_path / "mnist" / f"{split}.parquet")
+    (tmp_path / "camvid").mkdir()
+    for split, size in (("train", 24), ("test", 4)):
+        drives = [f"drive{3 * i // size}" for i in range(size)]
+        columns = {"image": [photo(i) for i in range(size)], "sequence": drives}
+        columns["annotation"] = [mask(i) for i in range(size)]
+        pd.DataFrame(columns).to_parquet(tmp_path / "camvid" / f"{split}.parquet")
     monkeypatch.setenv("FEDZDA_DATA", str(tmp_path))
 
 

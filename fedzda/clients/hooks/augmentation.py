@@ -19,11 +19,13 @@ def deficit(counts: torch.Tensor, fill: str, cap: float) -> torch.Tensor:
     """Synthetic samples per class for a client with ``counts`` (C,) real ones.
 
     ``to_max``: up to the largest class; ``to_mean``: up to the mean over the classes it has. No
-    class gets more than ``cap * sum(counts) / C``, rounded up.
+    class gets more than ``cap * sum(counts) / C``, rounded up; ``every_class``: all get that many.
     """
     held = counts[counts > 0]
-    level = counts.max() if fill == "to_max" else held.double().mean().round().long()
     limit = int(-(-cap * float(counts.sum()) // len(counts)))
+    if fill == "every_class":
+        return torch.full_like(counts, limit)
+    level = counts.max() if fill == "to_max" else held.double().mean().round().long()
     return (level - counts).clamp(min=0, max=limit)
 
 

@@ -1,0 +1,1 @@
+"""Sweeps: one base simulation, many variations of it, one small result file for each."""

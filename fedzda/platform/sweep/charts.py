@@ -1,0 +1,96 @@
+"""Charts of a sweep: mean against variance, and accuracy over rounds with bands over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from fedzda.platform.files import replacing
+from fedzda.platform.report.figures import STYLE
+from fedzda.platform.sweep.tables import Setting, estimate
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Okabe and Ito's, without the yellow that vanishes on white."""
+_MARKERS = "osD^vP*X<>ph"
+_DASHES = ("-", "--", "-.", ":")
+
+
+def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
+    """Write an SVG: a point per arm, mean accuracy against variance, bars of 95 % over seeds.
+
+    Up and left is better: both more and more even.
+    """
+
+    def paint(axes: Any) -> None:
+        for number, arm in enumerate(arms):
+            variance = estimate(setting.figure(arm, "variance_pp2").values())
+            mean = estimate(100 * v for v in setting.figure(arm, "mean").values())
+            if variance is None or mean is None:
+                continue
+            bars = [None if np.isnan(e.half) else e.half for e in (variance, mean)]
+            colour, marker = _look(number)[:2]
+            style = {"fmt": marker, "color": colour, "capsize": 2, "linewidth": 1, "markersize": 5}
+            axes.errorbar(variance.mean, mean.mean, bars[1], bars[0], label=arm, **style)
+        axes.set_xscale("symlog", linthresh=10)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("variance of the clients' accuracy (pp²)")
+        axes.set_ylabel("mean accuracy of the clients (%)")
+        axes.set_title(setting.title)
+
+    _save(path, paint)
+
+
+def convergence(setting: Setting, arms: Sequence[str], path: Path) -> None:
+    """Write an SVG: mean and worst tenth over rounds; the bands reach from the lowest seed to the
+    highest."""
+    shown = (("mean", "mean accuracy (%)"), ("worst10", "worst 10 % of the clients (%)"))
+
+    def paint(mean_axes: Any, worst_axes: Any) -> None:
+        for axes, (figure, title) in zip((mean_axes, worst_axes), shown, strict=True):
+            for number, arm in enumerate(arms):
+                _band(axes, setting, arm, figure, number)
+            axes.set_xlabel("round")
+            axes.set_ylabel(title)
+        mean_axes.set_title(setting.title)
+
+    _save(path, paint, columns=2)
+
+
+def _band(axes: Any, setting: Setting, arm: str, figure: str, number: int) -> None:
+    results = [r for r in setting.arms.get(arm, {}).values() if "global" in r.data["curves"]]
+    if not results:
+        return
+    rounds = results[0].data["evaluated"]
+    curves = 100 * np.array([result.data["curves"]["global"][figure] for result in results])
+    colour, _, dash = _look(number)
+    axes.plot(rounds, curves.mean(axis=0), dash, color=colour, label=arm, linewidth=1.5)
+    axes.fill_between(rounds, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.12,
+                      linewidth=0)  # fmt: skip
+
+
+def _look(number: int) -> tuple[str, str, str]:
+    """Colour, marker and dash; no two arms share all, so that colour alone never decides."""
+    return (
+        _COLOURS[number % len(_COLOURS)],
+        _MARKERS[number % len(_MARKERS)],
+        _DASHES[number // len(_COLOURS) % len(_DASHES)],
+    )
+
+
+def _save(path: Path, paint: Callable[..., None], columns: int = 1) -> None:
+    """Draw and write without a date, so that equal charts are equal files."""
+    style = {**STYLE, "svg.fonttype": "none", "svg.hashsalt": path.stem}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(3.2 + 3.4 * columns, 4.2), layout="constrained")
+        FigureCanvasSVG(figure)
+        made = figure.subplots(1, columns, squeeze=False)[0]
+        paint(*made)
+        figure.legend(*made[0].get_legend_handles_labels(), loc="outside right upper")
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None})

@@ -1,0 +1,111 @@
+"""Reading a sweep file, with all problems of all its cells at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import fedzda
+from fedzda.base import UserError
+from fedzda.platform import plugins
+from fedzda.platform.config_load import find_source
+from fedzda.platform.config_problems import KEY_SIMILARITY, from_pydantic, render, suggestion
+from fedzda.platform.overrides import Sources
+from fedzda.platform.sweep.config import SweepConfig
+from fedzda.platform.yaml_loader import load_file
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep file, read.
+
+    Attributes:
+        source: What was asked for, as it is written on the command line.
+        config: Its content.
+        base: The base simulation as plain data.
+        folder: Where relative paths and plug-ins of the base are looked up.
+    """
+
+    source: str
+    config: SweepConfig
+    base: dict[str, Any]
+    folder: Path
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with fedzda, by name."""
+    folder = Path(fedzda.__file__).parent / "sims" / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_sweep(source: str) -> Sweep:
+    """Read a sweep file or a shipped sweep.
+
+    Raises:
+        UserError: There is no such file, or it is wrong; its cells are not looked at.
+    """
+    path = _find(source)
+    document = load_file(path, source)
+    problems = [f"{source}:{line}: {sentence}" for line, sentence in document.problems]
+    if not isinstance(document.data, dict):
+        raise UserError(f"{source}:1: the file should be a block of keys such as 'name: …'.")
+    try:
+        config = SweepConfig.model_validate(document.data)
+    except ValidationError as error:
+        found = from_pydantic(error, SweepConfig, document.data)
+        raise UserError(*problems, *render(found, Sources(source, dict(document.lines)))) from error
+    problems += [f"{source}: {sentence}" for sentence in _inconsistent(config)]
+    if problems:
+        raise UserError(*problems)
+    base, folder = _base(config, path)
+    plugins.add_plugin_folder(folder)
+    return Sweep(source, config, base, folder)
+
+
+def _find(source: str) -> Path:
+    path, known = Path(source), shipped_sweeps()
+    if path.is_file():
+        return path
+    if source in known:
+        return known[source]
+    hint = suggestion(path.stem, known, KEY_SIMILARITY)
+    raise UserError(
+        f"there is no file '{source}', and no shipped sweep of that name.{hint} "
+        f"Shipped: {', '.join(known)}."
+    )
+
+
+def _base(config: SweepConfig, path: Path) -> tuple[dict[str, Any], Path]:
+    if isinstance(config.base, dict):
+        return config.base, path.parent.resolve()
+    beside = path.parent / config.base
+    found, label = (beside, config.base) if beside.is_file() else find_source(config.base)
+    data = load_file(found, label).data
+    if not isinstance(data, dict):
+        raise UserError(f"{label}:1: the file should be a block of keys such as 'name: …'.")
+    return data, found.parent.resolve()
+
+
+def _inconsistent(config: SweepConfig) -> list[str]:
+    """What no single key gets wrong: names that refer to nothing."""
+    problems = []
+    for key, wanted in (("baseline", config.baseline), ("alone", config.alone)):
+        if wanted is not None and wanted not in config.arms:
+            hint = suggestion(wanted, config.arms, KEY_SIMILARITY)
+            problems.append(f"'{key}' is '{wanted}', and there is no such arm.{hint}")
+    for name, arm in config.arms.items():
+        for axis, values in arm.only.items():
+            for value in values:
+                if value not in config.axes.get(axis, {}):
+                    problems.append(
+                        f"'arms.{name}.only' names {axis}={value}, which is no axis and value of "
+                        "this file."
+                    )
+    for axis in {"arm", "seed"} & {*config.axes, *config.grid}:
+        problems.append(f"an axis cannot be called '{axis}'. Choose another name.")
+    empty = [f"axes.{axis}" for axis, values in config.axes.items() if not values]
+    empty += [f"grid.{key}" for key, values in config.grid.items() if not values]
+    return problems + [f"'{key}' has no values. Give it some, or remove it." for key in empty]

@@ -1,0 +1,51 @@
+"""Options of Fed-ZDAC and Fed-ZDAS that change when and from what images are made."""
+
+import json
+
+import numpy as np
+
+from fedzda.platform import checkpoint
+from fedzda.platform.simulation import Simulation
+
+from . import tiny
+
+
+def run(output, method, rounds=4, **options):
+    strategy = {"name": method, "clients_per_round": 3, **tiny.EXTRA[method], **options}
+    return Simulation.build(tiny.config(output, rounds=rounds, strategy=strategy)).run()
+
+
+def inverted(found):
+    rows = map(json.loads, (found.path / "rounds.jsonl").read_text().splitlines())
+    return [row["round"] for row in rows if "zda-agreement" in row["server"]]
+
+
+def arrays(found):
+    return checkpoint.load_latest(found.path / "checkpoints").arrays
+
+
+def same(first, second):
+    return all(np.array_equal(value, second[name]) for name, value in first.items())
+
+
+def test_inversion_in_every_second_round(tmp_path):
+    every, second = (run(tmp_path, "fed-zdac", invert_every=k) for k in (1, 2))
+    assert inverted(every) == [2, 3, 4]
+    assert inverted(second) == [2, 4]
+    used = second.clients[second.clients.metric == "synthetic"]
+    assert set(used[used.value > 0]["round"]) == {2, 3, 4}  # in round 3 from the last generator
+    short = run(tmp_path, "fed-zdac", rounds=2, invert_every=2)
+    assert same(arrays(second), arrays(Simulation.resume(short.path, rounds=4)))
+
+
+def test_a_closed_gate_stays_closed_between_inversions(tmp_path):
+    found = run(tmp_path, "fed-zdac", invert_every=3, gate_agreement=1.0)
+    used = found.clients[found.clients.metric == "synthetic"]
+    assert used.empty or not used.value.any()
+
+
+def test_the_average_is_the_student_of_an_adversarial_synthesizer(tmp_path):
+    plain = run(tmp_path, "fed-zdas", rounds=2)
+    against = {**tiny.ZS_CGAN, "adversarial_weight": 1.0}
+    found = run(tmp_path, "fed-zdas", rounds=2, server_synthesizer=against)
+    assert not same(arrays(plain), arrays(found))

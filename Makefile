@@ -45,7 +45,8 @@ bench-gpu: install  ## clients per second on a GPU, against Flower's stock engin
 	$(BIN)/python benchmarks/gpu.py
 
 docs: install  ## tables of docs/methods from the results that are committed
-	$(BIN)/python benchmarks/fed_zda.py --table digits --table mnist
+	$(BIN)/python benchmarks/fed_zda.py --table digits
+	$(BIN)/python benchmarks/fair_zda.py
 
 wheel: install  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist

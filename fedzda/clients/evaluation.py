@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from fedzda.clients.group_counts import GroupTally
+
 if TYPE_CHECKING:
     from fedzda.clients.runtime import ClientRuntime
 
@@ -30,6 +32,9 @@ def evaluate_segments(
     order = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
     owner = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
     total: dict[str, torch.Tensor] = {}
+    tally = None
+    if runtime.groups is not None and table is None:
+        tally = GroupTally(runtime.groups, runtime.image.num_classes, len(rows))
     with torch.no_grad():
         for start in range(0, len(order), batch_size):
             cut = slice(start, start + batch_size)
@@ -39,7 +44,13 @@ def evaluate_segments(
             part = runtime.task.segment_statistics(outputs, batch, segments, len(rows))
             for name, value in part.items():
                 total[name] = total[name] + value if name in total else value
-    return [_figures(runtime, total, index, len(own)) for index, own in enumerate(rows)]
+            if tally is not None:
+                tally.add(outputs, batch["label"], owner[cut], order[cut])
+    figures = [_figures(runtime, total, index, len(own)) for index, own in enumerate(rows)]
+    if tally is not None:
+        for index, (_, details) in enumerate(figures):
+            details.update(tally.details(index))
+    return figures
 
 
 def _figures(

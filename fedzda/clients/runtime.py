@@ -19,7 +19,9 @@ from fedzda.clients.weights import load_arrays, snapshot
 from fedzda.platform import plugins
 from fedzda.platform.config_load import from_dict
 from fedzda.platform.data.federation import Federation, Split
+from fedzda.platform.data.shifts.base import ClientViews
 from fedzda.platform.engines.calls import Call, Reply
+from fedzda.platform.groups import client_groups
 from fedzda.platform.parts import build_model, build_task
 from fedzda.platform.records import Content
 
@@ -36,6 +38,8 @@ _HOOKS = {
     "noise-images": "fedzda.clients.hooks.noise_images:NoiseImages",
     "real-images": "fedzda.clients.hooks.real_images:RealImages",
     "oversampling": "fedzda.clients.hooks.oversampling:Oversampling",
+    "fed-gen": "fedzda.clients.hooks.fed_gen:FeatureReplay",
+    "fed-cog": "fedzda.clients.hooks.fed_cog:ComplementaryImages",
     "prop-fair": "fedzda.clients.hooks.prop_fair:ProportionalLoss",
     "ditto": "fedzda.clients.hooks.ditto:Ditto",
     "clipping_norm": "fedzda.clients.hooks.clipping:Clipping",
@@ -46,6 +50,10 @@ _HOOKS = {
 
 _REHEARSED = 64
 """Clients of the largest leaf that is trained at once."""
+
+
+_SHOWN = 4
+"""Test samples in the picture for the report."""
 
 
 class ClientRuntime:
@@ -66,6 +74,10 @@ class ClientRuntime:
         self.device = torch.device(device)
         self.seed = self.config.seed
         self.task = build_task(self.config, self.image)
+        self.groups = client_groups(self.config, self.federation)
+        self.views: ClientViews | None = None
+        if self.config.data.shift is not None:
+            self.views = ClientViews(self.config.data, self.federation, self.seed)
         self.model = self.build_model()
         self._vectorisable: bool | None = None
         self._initial: dict[str, Any] | None = None
@@ -90,12 +102,18 @@ class ClientRuntime:
     def batch(self, rows: np.ndarray, table: dict[str, np.ndarray] | None = None) -> Batch:
         """Rows of the training pool (or of ``table``) as normalised tensors on the device."""
         columns = table if table is not None else self.federation.train
-        return {name: self._column(name, columns[name][rows]) for name in self.task.columns}
+        held = table is None
+        return {
+            name: self._column(name, columns[name][rows], rows, held) for name in self.task.columns
+        }
 
-    def _column(self, name: str, values: np.ndarray) -> torch.Tensor:
+    def _column(self, name: str, values: np.ndarray, rows: np.ndarray, held: bool) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
         if name == "image":
-            pixels = self.image.normalize(tensor.float().div_(255.0))
+            pixels = tensor.float().div_(255.0)
+            if self.views is not None:
+                pixels = self.views.apply(pixels, rows, held=held)
+            pixels = self.image.normalize(pixels)
             return pixels.contiguous(memory_format=torch.channels_last)
         return tensor
 
@@ -216,6 +234,20 @@ class ClientRuntime:
         rows = np.arange(len(next(iter(table.values()))))
         size = self.config.evaluate.batch_size
         return evaluate_segments(self, self.model, [rows], size, table)[0][0]
+
+    def sheet(self, arrays: dict[str, Any]) -> np.ndarray | None:
+        """A picture (height, width, 3) of what a model makes of some global test samples."""
+        load_arrays(self.model, arrays)
+        self.model.eval()
+        table = self.federation.test
+        size = len(next(iter(table.values())))
+        rows = np.unique(np.linspace(0, size - 1, _SHOWN).round().astype(np.int64))
+        with torch.no_grad():
+            batch = self.batch(rows, table)
+            drawn = self.task.sheet(self.model, batch, self.federation.class_names)
+        if drawn is None:
+            return None
+        return np.asarray(drawn.permute(1, 2, 0).mul(255).round().byte().cpu().numpy())
 
 
 def _trained(

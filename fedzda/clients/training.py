@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fedzda.base import torch_rng
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.optimizers import Optimizer, make_optimizer
 from fedzda.platform.config import LocalConfig
@@ -29,6 +30,14 @@ def batches(size: int, config: LocalConfig, rng: np.random.Generator) -> list[np
     return steps if config.steps is None else steps[: config.steps]
 
 
+def lr_factor(config: LocalConfig, round_: int, rounds: int) -> float:
+    """Factor on the step size in round ``round_`` (from 1) of ``rounds``."""
+    factor = config.lr_decay ** (round_ - 1)
+    if config.poly is not None:
+        factor *= (1 - (round_ - 1) / rounds) ** config.poly
+    return factor
+
+
 def train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.Generator) -> None:
     """Train ``run.model`` in place; adds ``loss`` (mean over samples seen) and ``steps``."""
     try:
@@ -45,12 +54,14 @@ def _train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random
     run.model.train()
     if size == 1:
         freeze_batchnorm(run.model)
-    factor = config.lr_decay ** (run.call.round - 1)
+    factor = lr_factor(config, run.call.round, run.runtime.config.rounds)
     optimizer = make_optimizer(config.optimizer, run.model, factor)
+    augmentation = torch_rng(run.runtime.seed, "augmentation", run.call.round, run.call.client)
     total, seen, count = 0.0, 0, 0
     for rows in batches(size, config, rng):
         index = torch.from_numpy(rows)
         batch = {name: column[index] for name, column in run.data.items()}
+        batch = dict(run.runtime.task.augment(batch, augmentation))
         total += step(run, batch, optimizer, config.clip_norm, hooks) * len(rows)
         seen += len(rows)
         count += 1

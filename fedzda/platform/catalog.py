@@ -22,8 +22,10 @@ class Entry(NamedTuple):
 
 _SOURCES = "fedzda.platform.data.sources"
 _PARTS = "fedzda.platform.data.partitioners"
+_SHIFTS = "fedzda.platform.data.shifts"
 _MODELS = "fedzda.clients.models"
 _MODEL_CONFIG = "fedzda.clients.models.config"
+_GSANET_CONFIG = "fedzda.vision.gsanet.config"
 _STRATEGIES = "fedzda.strategies"
 _FLWR = "fedzda.strategies.flwr_plain"
 
@@ -53,6 +55,26 @@ CATALOG: dict[str, dict[str, Entry]] = {
             f"{_SOURCES}.hub:load",
             "a Hugging Face data set by name",
             f"{_SOURCES}.config:HubConfig",
+        ),
+        "segmentation-folder": Entry(
+            f"{_SOURCES}.segmentation_folder:load",
+            "folders of images and of annotations with a class per pixel",
+            f"{_SOURCES}.config:SegmentationFolderConfig",
+        ),
+        "ade20k": Entry(
+            f"{_SOURCES}.ade20k:load",
+            "ADE20K scene parsing, 150 classes per pixel",
+            f"{_SOURCES}.config:ADE20KConfig",
+        ),
+        "cityscapes": Entry(
+            f"{_SOURCES}.cityscapes:load",
+            "Cityscapes, 19 classes per pixel, clients by city",
+            f"{_SOURCES}.config:CityscapesConfig",
+        ),
+        "textures": Entry(
+            f"{_SOURCES}.textures:load",
+            "mosaics of textures that ship inside scikit-image, with exact annotations",
+            f"{_SOURCES}.config:TexturesConfig",
         ),
         "arrays": Entry(
             f"{_SOURCES}.arrays:load",
@@ -100,6 +122,18 @@ CATALOG: dict[str, dict[str, Entry]] = {
                 "FlwrPathologicalConfig",
                 "flwr-datasets' fixed number of classes",
             ),
+            (
+                "label-quantity",
+                "label_quantity",
+                "LabelQuantityConfig",
+                "label and quantity skew at once",
+            ),
+            (
+                "clusters",
+                "clusters",
+                "ClustersConfig",
+                "clusters of clients that share a label distribution",
+            ),
             ("shard", "flwr", "ShardConfig", "shards of label-sorted data"),
             ("distribution", "flwr", "DistributionConfig", "label shares from a given table"),
             ("continuous", "flwr", "ContinuousConfig", "split along a real-valued column"),
@@ -114,6 +148,14 @@ CATALOG: dict[str, dict[str, Entry]] = {
             ("linear", "flwr", "LinearConfig", "sizes grow linearly"),
             ("square", "flwr", "SquareConfig", "sizes grow with the square"),
             ("exponential", "flwr", "ExponentialConfig", "sizes grow exponentially"),
+        ]
+    },
+    "shifts": {
+        name: Entry(f"{_SHIFTS}.{name}:{made}", summary, f"{_SHIFTS}.config:{made}Config")
+        for name, made, summary in [
+            ("rotation", "Rotation", "clients see their images turned"),
+            ("noise", "Noise", "clients see their images through noise"),
+            ("colour", "Colour", "clients see their images in other colours or brightness"),
         ]
     },
     "models": {
@@ -156,12 +198,32 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "MobileNetV2 in CIFAR form",
             f"{_MODEL_CONFIG}:MobileNetV2Config",
         ),
+        "gsanet": Entry(
+            "fedzda.vision.gsanet.model:GSANet",
+            "segmentation with global and selective attention",
+            f"{_GSANET_CONFIG}:GSANetConfig",
+        ),
+        "deeplab-v3-plus": Entry(
+            "fedzda.vision.gsanet.model:DeepLabV3Plus",
+            "segmentation with average pooling and concatenation",
+            f"{_GSANET_CONFIG}:DeepLabV3PlusConfig",
+        ),
+        "lr-aspp": Entry(
+            "fedzda.vision.gsanet.lr_aspp:LRASPP",
+            "segmentation with the light head of MobileNetV3",
+            f"{_GSANET_CONFIG}:LRASPPConfig",
+        ),
     },
     "tasks": {
         "classification": Entry(
             "fedzda.clients.tasks.classification:Classification",
             "cross entropy; accuracy and per-class recall",
             "fedzda.clients.tasks.config:ClassificationConfig",
+        ),
+        "segmentation": Entry(
+            "fedzda.clients.tasks.segmentation:Segmentation",
+            "cross entropy per pixel; mIoU from summed confusion matrices",
+            "fedzda.clients.tasks.config:SegmentationConfig",
         ),
     },
     "synthesizers": {
@@ -222,6 +284,8 @@ CATALOG: dict[str, dict[str, Entry]] = {
                 ("scaffold", "scaffold", "Scaffold", "control variates (Karimireddy et al. 2020)"),
                 ("fed-nova", "fed_nova", "FedNova", "normalised averaging (Wang et al. 2020)"),
                 ("moon", "moon", "Moon", "contrast with the last own model (Li et al. 2021)"),
+                ("fed-gen", "fed_gen", "FedGen", "features from a generator (Zhu et al. 2021)"),
+                ("fed-cog", "fed_cog", "FedCOG", "complementary images (after Ye et al. 2024)"),
                 ("local-only", "local_only", "LocalOnly", "control: every client trains alone"),
                 ("centralised", "centralised", "Centralised", "control: all data in one place"),
                 ("equal-steps", "equal_steps", "EqualSteps", "control: the steps of fed-zdac"),
@@ -293,6 +357,18 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "synthesize": Entry(
             "fedzda.clients.commands.synthesize:synthesize",
             "Make labelled images from a trained classifier.",
+        ),
+        "probe": Entry(
+            "fedzda.clients.commands.probe:probe",
+            "Look for the clients' own images among a run's synthetic ones.",
+        ),
+        "quantize": Entry(
+            "fedzda.clients.commands.quantize:quantize",
+            "Give a trained classifier fewer bits, without data.",
+        ),
+        "hypercon": Entry(
+            "fedzda.clients.commands.hypercon:hypercon",
+            "Make an image model consistent on video.",
         ),
     },
     "runtimes": {

@@ -40,6 +40,15 @@ class PartitionerConfig(StrictConfig):
     name: str
 
 
+class ShiftConfig(StrictConfig):
+    """What every feature shift shares."""
+
+    name: str
+    by: Literal["client", "cluster"] = "client"
+    """Whether every client sees its images in a way of its own, or all clients of a cluster
+    (``data.partition: {name: clusters}``) in one."""
+
+
 class DataConfig(StrictConfig):
     """What every data set shares; each source adds its own keys."""
 
@@ -50,10 +59,18 @@ class DataConfig(StrictConfig):
         default={"name": "iid"}  # type: ignore[assignment]
     )
     """How samples are dealt to clients."""
+    shift: Annotated[SerializeAsAny[ShiftConfig] | None, Slot("shifts")] = None
+    """How the clients' images differ in look; left out: not at all."""
+    attribute: str | None = None
+    """Column with an attribute of every sample, such as a camera or a skin tone, whose values are
+    groups for ``evaluate.groups``."""
     test_fraction: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of each client's samples kept for its own test; 0.0 is allowed."""
     validation_fraction: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of each client's samples kept for selection."""
+    split: Literal["stratified", "blocks"] = "stratified"
+    """``stratified``: at random, with equal label shares; ``blocks``: the last samples of each
+    client in stored order are for testing, for frames of a video."""
     seed: int | None = Field(default=None, ge=0)
     """Seed of the partition and the splits; left out: the seed of the run."""
     max_samples: int | None = Field(default=None, ge=1)
@@ -101,6 +118,9 @@ class LocalConfig(StrictConfig):
     """The optimiser."""
     lr_decay: float = Field(default=1.0, gt=0, le=1)
     """Factor on the step size per round: ``lr * lr_decay ** (round - 1)``."""
+    poly: float | None = Field(default=None, gt=0)
+    """Power of a polynomial decay over the run, a factor ``(1 - (round - 1) / rounds) ** poly`` on
+    the step size; left out: none. Usual for segmentation: 0.9."""
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest gradient norm; larger gradients are scaled down."""
 
@@ -180,6 +200,18 @@ class FlowerConfig(EngineConfig):
     """Number of Flower actors."""
 
 
+class GroupsConfig(StrictConfig):
+    """Groups whose treatment is compared: accuracy, equal opportunity, demographic parity."""
+
+    by: Literal["attribute", "device", "majority-label"]
+    """``attribute``: samples by the column ``data.attribute`` (a client belongs to the value that
+    most of its samples have); ``device``: clients by their device; ``majority-label``: clients by
+    the class that most of their training samples have."""
+    positive: int | str | None = None
+    """The favourable class, by number or name, whose selection rate (demographic parity) and recall
+    (equal opportunity) are compared; left out: all classes, and the widest gap counts."""
+
+
 class EvaluateConfig(StrictConfig):
     """When and where the global model is evaluated on the clients' own data."""
 
@@ -191,6 +223,8 @@ class EvaluateConfig(StrictConfig):
     """Samples per evaluation batch."""
     train_split: bool = False
     """Evaluate on the clients' training data as well."""
+    groups: GroupsConfig | None = None
+    """Compare groups of clients or samples; left out: none."""
 
 
 class CheckpointConfig(StrictConfig):
@@ -300,7 +334,11 @@ def chosen_class(slot: Slot, raw: Any) -> type[StrictConfig]:
 
 def target_class(kind: str, target: str) -> type[StrictConfig]:
     """The class that validates ``{target: …}``: the fields a block of this kind needs, and args."""
-    bases: dict[str, type[StrictConfig]] = {"datasets": DataConfig, "strategies": StrategyConfig}
+    bases: dict[str, type[StrictConfig]] = {
+        "datasets": DataConfig,
+        "strategies": StrategyConfig,
+        "shifts": ShiftConfig,
+    }
     if kind not in bases:
         return TargetConfig
     shared: Any = bases[kind]

@@ -57,10 +57,36 @@ def cross_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[
             f"'{_value(model, raw, ('strategy', 'name'))}' counts the steps of plain or momentum "
             "SGD. Set it to 'sgd'.",
         )
+    yield from _heterogeneity_checks(model, raw)
     yield from _sampling_checks(model, raw)
     yield from _stop_checks(model, raw)
     if _value(model, raw, ("privacy", "name")) is not None:
         yield from _privacy_checks(model, raw)
+
+
+def _heterogeneity_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Shifts and groups that need something elsewhere in the file."""
+    partition = _value(model, raw, ("data", "partition", "name"))
+    if _value(model, raw, ("data", "shift", "by")) == "cluster" and partition != "clusters":
+        yield Problem(
+            ("data", "shift", "by"),
+            f"'data.shift.by' is 'cluster', but 'data.partition.name' is '{partition}', which "
+            "makes none. Set it to 'clusters', or data.shift.by to 'client'.",
+        )
+    by = _value(model, raw, ("evaluate", "groups", "by"))
+    if by == "attribute" and _value(model, raw, ("data", "attribute")) is None:
+        yield Problem(
+            ("evaluate", "groups", "by"),
+            "'evaluate.groups.by' is 'attribute', and 'data.attribute' names no column. Set it, or "
+            "group by majority-label or device.",
+        )
+    task = _value(model, raw, ("task", "name"))
+    if isinstance(by, str) and isinstance(task, str) and task != "classification":
+        yield Problem(
+            ("evaluate", "groups"),
+            f"'evaluate.groups' compares the recognition of classes, and 'task.name' is '{task}'. "
+            "Leave evaluate.groups out.",
+        )
 
 
 def _sampling_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:

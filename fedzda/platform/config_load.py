@@ -52,7 +52,7 @@ class Loaded:
 def shipped() -> dict[str, Path]:
     """The simulations that come with fedzda, by name."""
     folder = Path(fedzda.__file__).parent / "sims"
-    found = {path.stem: path for path in folder.rglob("*.yaml")}
+    found = {path.stem: path for path in folder.glob("*.yaml")}  # studies/ holds sweeps
     return dict(sorted(found.items()))
 
 

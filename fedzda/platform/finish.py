@@ -10,9 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from flwr.app import ArrayRecord
 
+from fedzda.platform.config import SimulationConfig
+from fedzda.platform.data import portrait
 from fedzda.platform.data.federation import Federation
 from fedzda.platform.fairness import summarise
 from fedzda.platform.files import replacing, write_json
+from fedzda.platform.groups import client_groups, positive_class, summarise_groups
 from fedzda.platform.recorder import read_clients
 from fedzda.platform.records import arrays_of
 from fedzda.platform.rounds import RoundLoop
@@ -27,12 +30,15 @@ _LAST = 10
 _MAX_TABLE_CLIENTS = 10_000
 
 
-def write_data_artifacts(folder: RunFolder, federation: Federation) -> None:
-    """Label counts per client and class names, for the report.
+def write_data_artifacts(
+    folder: RunFolder, federation: Federation, config: SimulationConfig
+) -> None:
+    """Label counts per client, class names and how unlike the clients are, for the report.
 
     Beyond 10,000 clients only the first 10,000 are written, so that a run folder stays small.
     """
     write_json(folder.artifacts / "classes.json", federation.class_names)
+    portrait.write(folder.artifacts, federation, config.data, config.seed)
     rows = []
     for split in ("train", "validation", "test"):
         counts = federation.label_counts(split)[:_MAX_TABLE_CLIENTS]
@@ -58,6 +64,22 @@ def global_test(handler: Any, arrays: dict[str, np.ndarray]) -> dict[str, float]
     return found
 
 
+def drawn_sheet(handler: Any, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    """A job for a worker: a picture of what the model makes of some test samples, if any."""
+    found: np.ndarray | None = handler.sheet(arrays)
+    return found
+
+
+def write_sheet(folder: RunFolder, pixels_HW3: np.ndarray | None) -> None:
+    """``artifacts/predictions.png``, where the task draws its predictions."""
+    if pixels_HW3 is None:
+        return
+    from PIL import Image
+
+    with replacing(folder.artifacts / "predictions.png") as temporary:
+        Image.fromarray(pixels_HW3).save(temporary, format="PNG", optimize=True)
+
+
 def finish(
     simulation: Simulation,
     loop: RoundLoop,
@@ -71,6 +93,8 @@ def finish(
     with_test = with_test and "global" in loop.stages
     final = arrays_of(arrays)
     tested = loop.grid.engine.map(global_test, [final])[0] if with_test else {}
+    if with_test and config.report:
+        write_sheet(folder, loop.grid.engine.map(drawn_sheet, [final])[0])
     if hasattr(loop.strategy, "save_artifacts"):
         loop.strategy.save_artifacts(folder.artifacts, loop.done)
     clients = read_clients(folder.clients)
@@ -90,6 +114,7 @@ def finish(
         "global_test": tested,
         "by_device": {config.devices.name: groups},
         "by_variant": {"full": groups},
+        "groups": group_figures(simulation, clients, loop.stages[0]),
         "seconds": {**seconds, "total": sum(seconds.values())},
         "bytes": {"down": loop.totals.down, "up": loop.totals.up},
         "failures": {"retried": loop.totals.retried, "lost": loop.totals.lost},
@@ -133,7 +158,8 @@ def final_metrics(
     last = table[table["round"] == table["round"].max()]
     means = round_means(folder, "metrics" if stage == loop.stages[0] else stage)
     metrics = {}
-    for metric, rows in last[~last.metric.str.contains("/")].groupby("metric"):
+    # In the order of the task, whose primary metric comes first.
+    for metric, rows in last[~last.metric.str.contains("/")].groupby("metric", sort=False):
         figures = summarise(
             rows.value.to_numpy(),
             rows.num_examples.to_numpy(),
@@ -144,6 +170,24 @@ def final_metrics(
         figures["last10_mean"] = float(np.mean(recent)) if recent else None
         metrics[str(metric)] = figures
     return metrics
+
+
+def group_figures(simulation: Simulation, table: pd.DataFrame, stage: str) -> dict[str, Any] | None:
+    """What the groups of ``evaluate.groups`` got in the last evaluated round; None without."""
+    wanted = simulation.config.evaluate.groups
+    groups = client_groups(simulation.config, simulation.federation)
+    if wanted is None or groups is None:
+        return None
+    tested = (table.phase == "evaluate") & (table.split == "test") & (table.stage == stage)
+    rows = table[tested & (table["round"] == table[tested]["round"].max())]
+    names = simulation.federation.class_names
+    positive = positive_class(simulation.config, names)
+    return {
+        "by": wanted.by,
+        "attribute": simulation.config.data.attribute if wanted.by == "attribute" else None,
+        "positive": None if positive is None else names[positive],
+        **summarise_groups(rows, groups.names, names, positive),
+    }
 
 
 def round_means(folder: RunFolder, key: str = "metrics") -> dict[str, list[float]]:

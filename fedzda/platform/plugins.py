@@ -21,6 +21,7 @@ _DISTRIBUTION_KINDS = (
     "tasks",
     "datasets",
     "partitioners",
+    "shifts",
     "variants",
     "synthesizers",
 )

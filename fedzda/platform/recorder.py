@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.engines.grid import Exchange
 from fedzda.platform.files import replacing
+from fedzda.platform.groups import Groups
 
 SCHEMA = pa.schema(
     [
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
         ("num_examples", pa.int64()),
         ("device", pa.string()),
         ("variant", pa.string()),
+        ("group", pa.string()),
         ("seconds", pa.float64()),
         ("bytes_down", pa.int64()),
         ("bytes_up", pa.int64()),
@@ -38,10 +40,12 @@ class Recorder:
 
     Args:
         folder: ``clients/`` of the run folder.
+        groups: Groups that clients belong to, if they are compared.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, groups: Groups | None = None) -> None:
         self.folder = folder
+        self.groups = groups
         folder.mkdir(parents=True, exist_ok=True)
         self.rows: list[tuple[Any, ...]] = []
         self.evaluated: dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]] = {}
@@ -87,7 +91,10 @@ class Recorder:
         phase = exchange.phase.partition(".")[0]
         reply, stage = exchange.replies[index], _stage(exchange.calls[index])
         head = (exchange.round, phase, reply.client, reply.split, stage, metric, value, size)
-        self.rows.append((*head, "uniform", "full", *cost))
+        self.rows.append((*head, "uniform", "full", self._group(reply.client), *cost))
+
+    def _group(self, client: int) -> str:
+        return "" if self.groups is None else self.groups.names[self.groups.client[client]]
 
     def flush(self, round_: int) -> None:
         """Write the rows collected since the last call as the part of ``round_``."""

@@ -12,7 +12,7 @@ from fedzda.platform.report.charts import draw_all
 from fedzda.platform.report.data import collect
 from fedzda.platform.report.html import page
 
-from ..unit.platform.report.make_run import make_run
+from ..unit.platform.report.make_run import add_findings, make_run
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -51,8 +51,9 @@ def driver() -> Iterator[object]:
 def report(tmp_path_factory):
     """A report whose names try to break out, with all charts."""
     name = "<img src=https://example.org/x.png onerror=alert(1)>"
-    run = make_run(tmp_path_factory.mktemp("browser") / "run", name=name)
-    data = collect(run)
+    folder = tmp_path_factory.mktemp("browser")
+    run = add_findings(make_run(folder / "run", name=name))
+    data = collect(run, make_run(folder / "alone", seed=1, shift=-0.02))
     path = run / "report.html"
     path.write_text(page(data, draw_all(data)), encoding="utf-8")
     return path
@@ -103,7 +104,10 @@ def test_every_chart_has_visible_marks(driver, report):
         "const box = mark.getBoundingClientRect(); return box.width > 3 && box.height > 3;"
         "}).length]))"
     )
-    assert marks == {"spread": 20, "progress": 18, "size": 20, "recall": 200, "labels": 200}
+    assert marks == {
+        **{"spread": 20, "progress": 18, "size": 20, "groups": 2, "benefit": 20, "leakage": 30},
+        **{"skew": 20, "recall": 200, "labels": 200, "clusters": 20},
+    }
 
 
 def test_a_table_with_headers_under_every_chart(driver, report):
@@ -115,7 +119,10 @@ def test_a_table_with_headers_under_every_chart(driver, report):
         "table.querySelectorAll('thead th[scope=col]').length,"
         "table.querySelectorAll('tbody th[scope=row]').length]})"
     )
-    assert heads == [[True, 4, 20], [True, 5, 6], [True, 4, 20], [True, 11, 20], [True, 11, 20]]
+    assert heads == [
+        *([True, 4, 20], [True, 5, 6], [True, 4, 20], [True, 5, 2], [True, 4, 20], [True, 4, 10]),
+        *([True, 4, 20], [True, 11, 20], [True, 11, 20], [True, 11, 2]),
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -199,11 +206,11 @@ def test_everything_interactive_takes_the_focus_in_order(driver, report):
 
     look(driver, report)
     seen = []
-    for _ in range(8):
+    for _ in range(16):
         ActionChains(driver).send_keys(Keys.TAB).perform()
         seen.append(
             driver.execute_script(
                 "const at = document.activeElement;return at.className || at.tagName.toLowerCase()"
             )
         )
-    assert seen == ["skip", "plot", "summary", "plot", "summary", "plot", "summary", "scroll"]
+    assert seen == ["skip", *["plot", "summary"] * 7, "scroll"]

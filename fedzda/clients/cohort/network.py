@@ -33,7 +33,8 @@ class _TaskOutputs(nn.Module):
         self.task = task
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        return self.task.outputs(self.model, batch)
+        outputs: torch.Tensor = self.task.outputs(self.model, batch)
+        return outputs
 
 
 class StackedNetwork:

@@ -41,7 +41,7 @@ def can_vectorise(
             tried, because no look at its layers shows what its ``forward`` does: draw random
             numbers, branch on values, or let samples see each other, where padding would be seen.
     """
-    reason = _hooks(hooks) or _task(task) or _layers(model, local)
+    reason = _hooks(hooks) or _local(local) or _task(task) or _layers(model, local)
     if reason or sample is None:
         return reason
     return _trial(model, task, sample)
@@ -54,6 +54,12 @@ def _hooks(hooks: Sequence[Hook]) -> str:
     return f"clients differ by more than their data ({names})."
 
 
+def _local(local: LocalConfig) -> str:
+    if local.poly is not None:
+        return "the step size follows the length of the run (local.poly)."
+    return ""
+
+
 def _task(task: Task) -> str:
     """The per-sample loss must be no older than the loss it stands for."""
     lineage = [ancestor for ancestor in type(task).__mro__ if ancestor is not Task]
@@ -64,6 +70,8 @@ def _task(task: Task) -> str:
     offered = age["sample_losses"]
     if offered is None:
         return f"task {type(task).__name__} has no sample_losses."
+    if type(task).augment is not Task.augment:
+        return f"task {type(task).__name__} augments its batches."
     if any(other is not None and other < offered for other in age.values()):
         return (
             f"task {type(task).__name__} changes its loss or outputs, but not the sample_losses "

@@ -20,6 +20,7 @@ from fedzda.platform.cli.resume import resume
 from fedzda.platform.cli.run import run
 from fedzda.platform.cli.schema import schema
 from fedzda.platform.cli.show import show
+from fedzda.platform.cli.sweep import sweep
 from fedzda.platform.cli.validate import validate
 from fedzda.platform.cli.watch import watch
 
@@ -46,6 +47,7 @@ _COMMANDS: list[tuple[str, Callable[..., None]]] = [
     ("watch", watch),
     ("report", report),
     ("compare", compare),
+    ("sweep", sweep),
     ("doctor", doctor),
 ]
 for _name, _command in _COMMANDS:

@@ -9,6 +9,7 @@ KINDS = {
     "models": ("model",),
     "datasets": ("data", "dataset"),
     "partitioners": ("partition", "partitioner"),
+    "shifts": ("shift",),
     "synthesizers": ("synthesizer",),
     "tasks": ("task",),
     "engines": ("engine",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,9 +10,13 @@ import typer
 
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
+    local: Annotated[
+        Path | None,
+        typer.Option("--local", metavar="RUN", help="A local-only run: show gain against cost."),
+    ] = None,
 ) -> None:
     """Rebuild a run's report from its files."""
     from fedzda.platform.report.build import build_report
     from fedzda.platform.runs import load
 
-    typer.echo(build_report(load(run).path))
+    typer.echo(build_report(load(run).path, local))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedzda.base import numpy_rng
+from fedzda.platform.data.annotations import PIXELS, annotation_chunks, labelled
 from fedzda.platform.data.apportion import stratified_choice
 from fedzda.platform.data.images import Standardiser
 from fedzda.platform.data.labels import Labels, encode
@@ -31,20 +32,27 @@ def convert(tables: RawTables, folder: Path) -> None:
     that ships with the data, it is the same in every run.
 
     Raises:
-        UserError: Unusable labels or images.
+        UserError: Unusable labels, annotations or images.
     """
+    tables, pixels = labelled(tables)
     train_labels, test_labels, class_names = encode(tables)
     held_out = _held_out(train_labels) if test_labels is None else np.zeros(len(train_labels), bool)
     test_column = train_labels[held_out] if test_labels is None else test_labels
     histogram, shape = _write_images(tables, held_out, len(test_column), folder)
-    columns = [train_labels, *tables.train.columns.values()]
-    for number, column in enumerate(columns, start=1):
-        np.save(folder / f"train-{number}.npy", column[~held_out], allow_pickle=False)
-    np.save(folder / "test-1.npy", test_column)
+    pool = {"label": train_labels, **tables.train.columns}
+    train = {name: column[~held_out] for name, column in pool.items()}
+    test = {"label": test_column}
+    if pixels:
+        train[PIXELS] = pixels[0][~held_out]
+        test[PIXELS] = pixels[1] if tables.test else pixels[0][held_out]
+        _write_annotations(tables, held_out, len(test_column), folder, (len(train), len(test)))
+    _save(train, folder, "train")
+    _save(test, folder, "test")
     mean, std = _moments(histogram)
+    last = ["annotation"] if pixels else []
     meta = {
-        "train": ["image", "label", *tables.train.columns],
-        "test": ["image", "label"],
+        "train": ["image", *train, *last],
+        "test": ["image", *test, *last],
         "shape": shape,
         "class_names": class_names,
         "mean": mean,
@@ -82,6 +90,34 @@ def _write_images(
             for chunk in standard.chunks(tables.test.images, tables.test.where):
                 test.append(chunk)
     return histogram, list(standard.shape or ())
+
+
+def _write_annotations(
+    tables: RawTables, held_out: _Mask, num_test: int, folder: Path, before: tuple[int, int]
+) -> None:
+    """Write the annotations of both splits behind ``before`` columns of train and of test."""
+    done = 0
+    files = [
+        folder / f"{split}-{n + 1}.npy" for split, n in zip(("train", "test"), before, strict=True)
+    ]
+    with (
+        NpyWriter(files[0], int((~held_out).sum())) as train,
+        NpyWriter(files[1], num_test) as test,
+    ):
+        for chunk in annotation_chunks(tables.train, tables):
+            mask = held_out[done : done + len(chunk)]
+            done += len(chunk)
+            train.append(chunk[~mask])
+            test.append(chunk[mask])
+        if tables.test is not None:
+            for chunk in annotation_chunks(tables.test, tables):
+                test.append(chunk)
+
+
+def _save(columns: dict[str, Array], folder: Path, split: str) -> None:
+    """Write columns behind the images."""
+    for number, column in enumerate(columns.values(), start=1):
+        np.save(folder / f"{split}-{number}.npy", column, allow_pickle=False)
 
 
 def _histogram(images_NCHW: Array) -> npt.NDArray[np.int64]:

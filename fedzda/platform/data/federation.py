@@ -18,18 +18,21 @@ import numpy as np
 from fedzda.base import ImageSpec, UserError
 from fedzda.platform import plugins
 from fedzda.platform.config import DataConfig, TargetConfig, plain
+from fedzda.platform.data.annotations import PIXELS
 from fedzda.platform.data.apportion import Ints
 from fedzda.platform.data.convert import convert
 from fedzda.platform.data.partition import deal_out
 from fedzda.platform.data.sources.paths import stamp
 from fedzda.platform.data.sources.raw import Array, RawData
 from fedzda.platform.data.store import cache_root, key, stored
-from fedzda.platform.data.wanted import partition_columns
+from fedzda.platform.data.wanted import absent, further_columns
 from fedzda.platform.files import read_json, write_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
+_NOT_DEALT_BY = ("image", "annotation", PIXELS)
+"""Columns that no partitioner reads."""
 _FORMAT = 1
 """Raise it when the meaning of cached files changes."""
 
@@ -43,7 +46,9 @@ class Federation:
         image: Shape, classes, mean and standard deviation of the training pool.
         class_names: Names of the classes 0 .. K-1.
         train: Columns of the pool, memory-mapped: ``image`` uint8 (N, C, H, W), ``label`` int64
-            (N,), and what the partitioner read.
+            (N,), and what the partitioner read. Annotated images bring ``annotation`` uint8
+            (N, H, W), a class or 255 for void, and ``annotation-pixels`` int64 (N, K), the pixels
+            of each class; their label is the most frequent class.
         test: Columns of the global test set, which no client holds.
         num_clients: Number of clients.
     """
@@ -98,6 +103,14 @@ class Federation:
         """(num_clients,) samples of each client."""
         return np.diff(self._offsets[split])
 
+    @cached_property
+    def owner(self) -> Ints:
+        """Client of each row of ``train``; 0 for a row that nobody holds, which is never asked."""
+        owner = np.zeros(len(self.train["label"]), dtype=np.int64)
+        for split in SPLITS:
+            owner[self.pool(split)] = np.repeat(np.arange(self.num_clients), self.sizes(split))
+        return owner
+
     def label_counts(self, split: Split) -> Ints:
         """(num_clients, num_classes) samples of each client and class."""
         classes = len(self.class_names)
@@ -130,12 +143,15 @@ def prepare(config: DataConfig, seed: int, base_folder: Path) -> Federation:
         lambda folder: convert(data.read(), folder),
     )
     meta = read_json(content / "meta.json")
+    if config.attribute is not None and config.attribute not in meta["train"]:
+        raise UserError(absent("data.attribute", config.attribute, meta["train"], "the data set"))
     seed = config.seed if config.seed is not None else seed
 
     def build(folder: Path) -> None:
         columns = _columns(content, "train", meta["train"])
-        del columns["image"]
-        splits, client_ids = deal_out(config, columns, meta["class_names"], seed)
+        pixels = columns.get(PIXELS)
+        small = {name: c for name, c in columns.items() if name not in _NOT_DEALT_BY}
+        splits, client_ids = deal_out(config, small, meta["class_names"], seed, pixels)
         for name, part in splits._asdict().items():
             np.save(folder / f"{name}-indices.npy", part.indices.astype(np.int64))
             np.save(folder / f"{name}-offsets.npy", part.offsets.astype(np.int64))
@@ -163,7 +179,7 @@ def _content_key(config: DataConfig, data: RawData) -> list[Any]:
     """All that the converted columns depend on: identity, keys of the source, further columns."""
     shared = set(DataConfig.model_fields) - {"name"}
     own = {name: value for name, value in plain(config).items() if name not in shared}
-    return [_FORMAT, own, data.identity, partition_columns(config)]
+    return [_FORMAT, own, data.identity, list(further_columns(config))]
 
 
 def _deal_key(config: DataConfig, seed: int) -> list[Any]:
@@ -172,7 +188,14 @@ def _deal_key(config: DataConfig, seed: int) -> list[Any]:
     A partitioner of the user's own is identified by its file too, so that an edit takes effect.
     """
     block = config.partition
-    names = ("clients", "test_fraction", "validation_fraction", "max_samples", "missing_classes")
+    names = (
+        "clients",
+        "test_fraction",
+        "validation_fraction",
+        "max_samples",
+        "missing_classes",
+        "split",
+    )
     values = plain(config)
     deal = [_FORMAT, seed, values["partition"], [values[name] for name in names]]
     if isinstance(block, TargetConfig):

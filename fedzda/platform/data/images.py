@@ -6,7 +6,7 @@ Letters in names: N images, C channels, H height, W width.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,14 @@ CHUNK_BYTES = 16 * 2**20
 _GREY = ("1", "L", "LA", "La")
 _GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I")
 _EXIF_ORIENTATION = 0x0112
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+
+def height_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """``data.size``, an edge or height and width, as both."""
+    if size is None or isinstance(size, int):
+        return None if size is None else (size, size)
+    return size[0], size[1]
 
 
 class Standardiser:
@@ -33,8 +41,8 @@ class Standardiser:
     that differs is refused with its name, never bent silently.
     """
 
-    def __init__(self, size: int | None, channels: Literal[1, 3, "auto"]) -> None:
-        self.size = size
+    def __init__(self, size: int | Sequence[int] | None, channels: Literal[1, 3, "auto"]) -> None:
+        self.size = height_width(size)
         self.channels = channels
         self.shape: tuple[int, ...] | None = None
 
@@ -84,8 +92,8 @@ class Standardiser:
             channels = 1 if picture.mode in _GREY else 3
         mode = "L" if channels == 1 else "RGB"
         picture = picture if picture.mode == mode else picture.convert(mode)
-        if self.size is not None and picture.size != (self.size, self.size):
-            picture = picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
+        if self.size is not None and picture.size != self.size[::-1]:
+            picture = picture.resize(self.size[::-1], Image.Resampling.BILINEAR)
         pixels = np.asarray(picture, dtype=np.uint8)
         pixels_CHW = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         self._check_shape(pixels_CHW.shape, where)
@@ -107,14 +115,28 @@ def _decode(item: RawImage) -> Image.Image:
 
     if isinstance(item.content, np.ndarray):
         return _picture(_to_uint8(item.content, item.where))
+    picture = opened(item)
+    if picture.mode in _GREY_16_BIT:
+        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    if _EXIF_ORIENTATION in picture.getexif():
+        return ImageOps.exif_transpose(picture)
+    return picture
+
+
+def opened(item: RawImage, *, load: bool = True) -> Image.Image:
+    """A picture as stored; without ``load`` only what its header says.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    from PIL import Image
+
+    assert not isinstance(item.content, np.ndarray)
     source = item.content if isinstance(item.content, Path) else io.BytesIO(item.content)
     try:
         with Image.open(source) as picture:
-            picture.load()
-            if picture.mode in _GREY_16_BIT:
-                return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
-            if _EXIF_ORIENTATION in picture.getexif():
-                return ImageOps.exif_transpose(picture)
+            if load:
+                picture.load()
             return picture  # its pixels are in memory, only the file is closed
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = (
@@ -123,6 +145,16 @@ def _decode(item: RawImage) -> Image.Image:
         raise UserError(
             f"image {item.where} cannot be read ({reason}): repair or remove it."
         ) from error
+
+
+def pixel_size(item: RawImage) -> tuple[int, int]:
+    """Height and width, after undoing a camera's turn; of a file only the header is read."""
+    if isinstance(item.content, np.ndarray):
+        return item.content.shape[0], item.content.shape[1]
+    picture = opened(item, load=False)
+    turn = picture.getexif().get(_EXIF_ORIENTATION, 1) if "exif" in picture.info else 1
+    width, height = picture.size
+    return (width, height) if turn in _QUARTER_TURNS else (height, width)
 
 
 def _picture(pixels: Array) -> Image.Image:

@@ -18,7 +18,11 @@ from fedzda.platform.data.wanted import absent, partition_columns
 
 
 def deal_out(
-    config: DataConfig, columns: dict[str, Array], class_names: list[str], seed: int
+    config: DataConfig,
+    columns: dict[str, Array],
+    class_names: list[str],
+    seed: int,
+    pixels: Ints | None = None,
 ) -> tuple[Splits, list[str] | None]:
     """Rows of every client for training, validation and test, and the clients' names if any.
 
@@ -27,6 +31,7 @@ def deal_out(
         columns: Columns of the pool, ``label`` and what the partitioner reads.
         class_names: Names of the classes, for messages.
         seed: Seed of subset, partition and split, which have streams of their own.
+        pixels: (N, K) pixels of each class in annotated images, which hold several classes.
 
     Raises:
         UserError: The partition asks for more than the data has; a client or a class goes empty.
@@ -50,9 +55,10 @@ def deal_out(
         config.test_fraction,
         config.validation_fraction,
         numpy_rng(seed, "split"),
+        blocks=config.split == "blocks",
     )
     if config.missing_classes == "fail":
-        _check_classes(labels, rows, splits.train, class_names)
+        _check_classes(labels, pixels, rows, splits.train.indices, class_names)
     return splits, partition.client_ids
 
 
@@ -122,10 +128,15 @@ def _check_clients(config: DataConfig, partition: Partition) -> None:
         )
 
 
-def _check_classes(labels: Ints, rows: Ints, train: Partition, class_names: list[str]) -> None:
-    num_classes = len(class_names)
-    pool = np.bincount(labels[rows], minlength=num_classes)
-    held = np.bincount(labels[train.indices], minlength=num_classes)
+def _check_classes(
+    labels: Ints, pixels: Ints | None, rows: Ints, train: Ints, class_names: list[str]
+) -> None:
+    def samples(rows: Ints) -> Ints:
+        if pixels is not None:
+            return np.asarray((pixels[rows] > 0).sum(axis=0))
+        return np.bincount(labels[rows], minlength=len(class_names))
+
+    pool, held = samples(rows), samples(train)
     problems = []
     for label in np.flatnonzero(held == 0):
         what = f"class {label} ('{class_names[label]}')"

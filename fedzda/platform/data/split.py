@@ -27,18 +27,22 @@ def split(
     test_fraction: float,
     validation_fraction: float,
     rng: np.random.Generator,
+    blocks: bool = False,
 ) -> Splits:
     """Split every client's rows, stratified by label (largest remainder per client).
 
-    Per client and class the parts are within one sample of their fractions. A client of two or
-    more samples keeps at least one for training and, where ``test_fraction`` > 0, one for testing
-    (unless validation needs it); a single sample is for training. Rows are in ascending order.
+    Per client and class the parts are within one sample of their fractions. With ``blocks`` the
+    last rows of each client are for testing and those before them for validation, whatever the
+    labels: neighbouring frames of a video are alike, and must not lie on both sides. A client of
+    two or more samples keeps at least one for training and, where ``test_fraction`` > 0, one for
+    testing (unless validation needs it); a single sample is for training. Rows are in ascending
+    order.
     """
     rows, sizes = partition.indices, np.diff(partition.offsets)
     owner = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((rng.permutation(len(rows)), labels[rows], owner))
-    rows, owner = rows[order], owner[order]
-    label = labels[rows]
+    label = np.zeros_like(rows) if blocks else labels[rows]
+    order = np.lexsort((-rows if blocks else rng.permutation(len(rows)), label, owner))
+    rows, owner, label = rows[order], owner[order], label[order]
     first = np.flatnonzero(
         np.r_[True, (owner[1:] != owner[:-1]) | (label[1:] != label[:-1])][: len(rows)]
     )

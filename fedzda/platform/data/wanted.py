@@ -22,6 +22,14 @@ def partition_columns(config: DataConfig, *present: str) -> list[str]:
     return [] if column is None or column in (*present, "label") else [column]
 
 
+def further_columns(config: DataConfig, *present: str) -> dict[str, str]:
+    """All columns beside images and labels, each with the configuration key that asks for it."""
+    found = dict.fromkeys(partition_columns(config, *present), "data.partition.column")
+    if config.attribute is not None and config.attribute not in (*present, "label"):
+        found.setdefault(config.attribute, "data.attribute")
+    return found
+
+
 def absent(key: str, name: str, known: Iterable[str], where: str) -> str:
     """The sentence for a column that is not there, with the nearest name that is."""
     names = list(known)

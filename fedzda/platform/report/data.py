@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fedzda.base import UserError
 from fedzda.platform import fairness
 from fedzda.platform.report import load
 from fedzda.platform.report.load import ClientValues, Floats, Ints, RunFiles
@@ -31,12 +32,14 @@ class RunData:
         metric: The metric that the report is about.
         final: That metric of every client in the last evaluated round.
         class_names: Names of the classes, index is the label.
+        gains: What the clients gain over a local-only run, where one was named.
     """
 
     folder: RunFiles
     metric: Metric
     final: ClientValues | None
     class_names: list[str]
+    gains: Gains | None = None
 
     @cached_property
     def figures(self) -> dict[str, Any]:
@@ -145,6 +148,26 @@ class RunData:
         return load.label_counts(self.folder.path, self.map_clients, self.classes)
 
     @cached_property
+    def heterogeneity(self) -> dict[str, Any]:
+        """How unlike the clients are; nothing for a run of an older version."""
+        return load.artifact(self.folder.path, "heterogeneity.json")
+
+    @cached_property
+    def clusters(self) -> dict[int, int]:
+        """Cluster of each client, if the partition has clusters."""
+        return dict(enumerate(self.heterogeneity.get("clusters") or []))
+
+    @cached_property
+    def probe(self) -> dict[str, Any]:
+        """What ``fedzda probe`` found, if it was run."""
+        return load.artifact(self.folder.path, "probe.json")
+
+    @cached_property
+    def groups(self) -> dict[str, Any]:
+        """What the groups of ``evaluate.groups`` got, once the run is finished."""
+        return dict(self.folder.summary.get("groups") or {})
+
+    @cached_property
     def history(self) -> list[tuple[int, dict[str, Any]]]:
         """``(round, figures)`` of every evaluated round that has a mean."""
         found = []
@@ -164,8 +187,61 @@ class RunData:
         return f"class {name}" if name == str(label) else f"class '{name}'"
 
 
-def collect(run_dir: Path) -> RunData:
-    """Everything the report shows. Raises :class:`UserError` if ``run_dir`` is no run folder."""
+@dataclass(frozen=True)
+class Gains:
+    """What clients gain over training alone, and what they paid.
+
+    Attributes:
+        local: Name of the local-only run.
+        client: ``(N,)`` ids of the clients with a value in both runs, ascending.
+        gain: ``(N,)`` value with the federated model minus value alone.
+        seconds: ``(N,)`` time that each trained in the federated run.
+        num_bytes: ``(N,)`` what each sent and received for training in it.
+        figures: :func:`fedzda.platform.fairness.benefit` of them.
+    """
+
+    local: str
+    client: Ints
+    gain: Floats
+    seconds: Floats
+    num_bytes: Floats
+    figures: dict[str, Any]
+
+
+def gains_over(run_dir: Path, local: Path, name: str) -> Gains:
+    """The gains of a run over a local-only one in the metric ``name``, at their last rounds.
+
+    Raises:
+        UserError: A folder is no run, was never evaluated on the metric, or they share no client.
+    """
+    pair = []
+    for path, own in ((run_dir, False), (local, True)):
+        load.read_run(path)
+        values = load.client_values(path, name, own=own)
+        if values is None:
+            raise UserError(f"run '{path}' has no '{name}' on the clients' test samples.")
+        pair.append(values)
+    client, at, alone = np.intersect1d(pair[0].client, pair[1].client, return_indices=True)
+    known = np.isfinite(pair[0].value[at]) & np.isfinite(pair[1].value[alone])
+    client, at, alone = client[known], at[known], alone[known]
+    if not client.size:
+        raise UserError(f"runs '{run_dir}' and '{local}' have no evaluated client in common.")
+    common, baseline = pair[0].value[at], pair[1].value[alone]
+    seconds, moved = load.client_costs(run_dir, client)
+    figures = fairness.benefit(common, baseline, seconds, moved)
+    return Gains(local.resolve().name, client, common - baseline, seconds, moved, figures)
+
+
+def collect(run_dir: Path, local: Path | None = None) -> RunData:
+    """Everything the report shows.
+
+    Args:
+        run_dir: A run folder.
+        local: A local-only run on the same data, to show what clients gain over it.
+
+    Raises:
+        UserError: A path is no run folder, or the two runs share no evaluated client.
+    """
     folder = load.read_run(run_dir)
     primary = metric(main_metric(folder))
     return RunData(
@@ -173,6 +249,7 @@ def collect(run_dir: Path) -> RunData:
         metric=primary,
         final=load.client_values(run_dir, primary.name),
         class_names=load.class_names(run_dir),
+        gains=None if local is None else gains_over(run_dir, local, primary.name),
     )
 
 

@@ -13,6 +13,7 @@ import io
 from importlib import resources
 
 from fedzda.platform.report import sections, verdict
+from fedzda.platform.report.blocks import table
 from fedzda.platform.report.charts.base import Chart
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, tag
@@ -111,7 +112,7 @@ def _figure(chart: Chart) -> Markup:
             "details",
             tag("summary", f"Table: {chart.title}"),
             tag("p", download),
-            sections.table(chart.columns, chart.rows, caption=chart.title),
+            table(chart.columns, chart.rows, caption=chart.title),
         ),
         id=chart.key,
         class_="wide" if chart.wide else None,

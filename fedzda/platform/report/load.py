@@ -135,11 +135,11 @@ def _dataset(files: list[Path]) -> ds.Dataset:
     return ds.dataset([str(file) for file in files], format="parquet")
 
 
-def _tested(table: ds.Dataset) -> pc.Expression:
-    """Rows of the global model on the clients' test splits; of their own models if it has none."""
+def _tested(table: ds.Dataset, stage: str = "global") -> pc.Expression:
+    """Rows of a stage on the clients' test splits; of the other one if there are none."""
     tested = (pc.field("phase") == "evaluate") & (pc.field("split") == "test")
-    shared = tested & (pc.field("stage") == "global")
-    return shared if table.head(1, columns=["round"], filter=shared).num_rows else tested
+    wanted = tested & (pc.field("stage") == stage)
+    return wanted if table.head(1, columns=["round"], filter=wanted).num_rows else tested
 
 
 def last_round(path: Path, metric: str) -> int | None:
@@ -154,14 +154,18 @@ def last_round(path: Path, metric: str) -> int | None:
     return None if found is None else int(found)
 
 
-def client_values(path: Path, metric: str) -> ClientValues | None:
-    """``metric`` of the global model on the clients' test splits in the last evaluated round."""
+def client_values(path: Path, metric: str, *, own: bool = False) -> ClientValues | None:
+    """``metric`` on the clients' test splits in the last evaluated round.
+
+    Of the global model if there is one; with ``own`` of the clients' own models if there are any.
+    """
     table, last = _parts(path), last_round(path, metric)
     if table is None or last is None:
         return None
+    tested = _tested(table, "personalised" if own else "global")
     found = table.to_table(
         columns=["client", "value", "num_examples", "device"],
-        filter=_tested(table) & (pc.field("metric") == metric) & (pc.field("round") == last),
+        filter=tested & (pc.field("metric") == metric) & (pc.field("round") == last),
     ).sort_by("client")
     return ClientValues(
         round=last,
@@ -214,6 +218,29 @@ def class_recalls(path: Path, round_: int) -> dict[int, tuple[float, int]]:
         )
     }
     return dict(sorted(found.items()))
+
+
+def client_costs(path: Path, clients: Ints) -> tuple[Floats, Floats]:
+    """Seconds that each client trained and bytes that it moved for it, over all rounds, ``(N,)``.
+
+    A client that never trained has 0 of both.
+    """
+    seconds, moved = np.zeros(clients.size), np.zeros(clients.size)
+    table = _parts(path)
+    if table is None:
+        return seconds, moved
+    rows = table.to_table(
+        columns=["round", "client", "seconds", "bytes_down", "bytes_up"],
+        filter=(pc.field("phase") == "train") & pc.field("client").isin(pa.array(clients)),
+    )
+    # every metric of a reply repeats what the reply cost
+    once = rows.group_by(["round", "client"]).aggregate(
+        [("seconds", "max"), ("bytes_down", "max"), ("bytes_up", "max")]
+    )
+    at = np.searchsorted(clients, _ints(once["client"]))
+    np.add.at(seconds, at, once["seconds_max"].to_numpy())
+    np.add.at(moved, at, once["bytes_down_max"].to_numpy() + once["bytes_up_max"].to_numpy())
+    return seconds, moved
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:
@@ -281,6 +308,11 @@ def labels_held(path: Path) -> list[int]:
     if table is None:
         return []
     return sorted(int(x) for x in pc.unique(table.to_table(columns=["label"])["label"]).to_pylist())
+
+
+def artifact(path: Path, name: str) -> dict[str, Any]:
+    """A JSON artifact of a run; nothing if the run has none."""
+    return _json(path / "artifacts" / name)
 
 
 def class_names(path: Path) -> list[str]:

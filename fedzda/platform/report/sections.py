@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
 from fedzda.platform.fairness import BOOTSTRAP_LIMIT, tail_size
+from fedzda.platform.report import benefit, groups, leakage, predictions, skew
+from fedzda.platform.report.blocks import embedded, section, table
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
 from fedzda.platform.report.units import DASH, count, duration, metric, names, size
 
 MAX_IMAGES = 6
 """Most sample images in a report."""
-MAX_IMAGE_BYTES = 1_000_000
-"""Larger sample images are named, not embedded."""
 _PRIVATE = {"source_folder"}  # a path of the user's machine has no place in a page to be shared
 MAX_WORST = 10
 """Most clients in the table of the worst."""
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> Markup:
-    """A table whose first column names the row, in a region that scrolls and takes the focus."""
-    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
-    body = (
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
-        for row in rows
-    )
-    inside = tag(
-        "table",
-        tag("caption", caption, class_="hidden"),
-        tag("thead", head),
-        tag("tbody", *body),
-    )
-    return tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
 def heading(data: RunData, name: str) -> list[Markup]:
@@ -94,21 +76,23 @@ def tiles(data: RunData) -> Markup | None:
 
 def tables(data: RunData) -> list[Markup]:
     """All sections after the charts; a section without content is left out."""
-    sides = join(_section("By device and variant", _groups(data)), _section("Cost", _cost(data)))
+    sides = join(
+        groups.part(data),
+        benefit.part(data),
+        section("By device and variant", _groups(data)),
+        section("Cost", _cost(data)),
+    )
     parts = (
-        _section("All fairness figures", _figures(data)),
+        section("All fairness figures", _figures(data)),
         tag("div", sides) if sides else None,
-        _section("Sample synthetic images", _images(data), wide=True),
-        _section("Configuration", _code(_yaml(data.folder.config), "Configuration")),
-        _section("Provenance", _provenance(data)),
+        predictions.part(data),
+        section("Sample synthetic images", _images(data), wide=True),
+        leakage.part(data),
+        skew.part(data),
+        section("Configuration", _code(_yaml(data.folder.config), "Configuration")),
+        section("Provenance", _provenance(data)),
     )
     return [part for part in parts if part is not None]
-
-
-def _section(title: str, content: Markup | None, *, wide: bool = False) -> Markup | None:
-    if not content:
-        return None
-    return tag("section", tag("h2", title), content, class_="wide" if wide else None)
 
 
 def worst_clients(data: RunData) -> Markup | None:
@@ -229,13 +213,7 @@ def _images(data: RunData) -> Markup | None:
         words = (
             f"Synthetic images, round {file.stem.removeprefix('samples-round-').lstrip('0') or '0'}"
         )
-        content = file.read_bytes()
-        if not content.startswith(b"\x89PNG") or len(content) > MAX_IMAGE_BYTES:
-            shown.append(tag("figure", tag("figcaption", f"{words}: see artifacts/{file.name}")))
-            continue
-        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        image = tag("img", src=source, alt=words)
-        shown.append(tag("figure", image, tag("figcaption", words)))
+        shown.append(embedded(file, words))
     return tag("div", *shown, class_="images")
 
 

@@ -60,9 +60,12 @@ class Metric:
         return f"{low.removesuffix(NBSP + '%')}{NBSP}to{NBSP}{high}"
 
 
+_SHARES = ("accuracy", "recall", "miou", "iou", "pixel_accuracy", "class_accuracy", "boundary_f")
+
+
 def metric(name: str) -> Metric:
-    """The metric of a name: accuracy and recall are shares; of losses and errors less is better."""
-    share = name.startswith(("accuracy", "recall"))
+    """The metric of a name; some names are shares, and of losses and errors less is better."""
+    share = name.startswith(_SHARES)
     lower = name.startswith(("loss", "error", "mse", "mae", "rmse"))
     return Metric(name, fraction=share, higher_is_better=not lower)
 

@@ -27,8 +27,9 @@ FLAGS = {
     "schema": [],
     "resume": ["--quiet", "-q", "RUN", "[rounds=N]"],
     "watch": ["--once", "RUN"],
-    "report": ["RUN"],
+    "report": ["--local", "RUN"],
     "compare": ["--csv", "--local", "RUN RUN..."],
+    "sweep": ["--dry-run", "--jobs", "--only", "--quiet", "--tables", "-j", "-q", "FILE|NAME"],
     "doctor": [],
     "demo": [],
 }

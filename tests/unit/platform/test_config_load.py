@@ -54,7 +54,7 @@ def test_the_four_line_example(load):
     text = TEXT + "local:\n  learnin_rate: 1\n  epochs: yes\non_client_error: stop\nroundss: 5\n"
     assert problems_of(load, text) == [
         "sim.yaml:6: unknown key 'local.learnin_rate'. "
-        "Accepted here: epochs, steps, batch_size, optimizer, lr_decay, clip_norm.",
+        "Accepted here: epochs, steps, batch_size, optimizer, lr_decay, poly, clip_norm.",
         "sim.yaml:7: 'local.epochs' should be a valid integer (got 'yes').",
         "sim.yaml:8: 'on_client_error' is 'stop'. Choose one of: fail, skip, retry.",
         "sim.yaml:9: unknown key 'roundss'. Did you mean 'rounds'? Accepted here: "
@@ -79,7 +79,7 @@ def test_unknown_components_hide_no_other_errors(load):
     )
     places = [problem.split(": ")[0] for problem in found]
     assert places == [f"sim.yaml:{line}" for line in (3, 4, 5, 6, 7, 8)]
-    assert "'data.name' is 'digitz'. Did you mean 'digits'? Choose one of: arrays," in found[0]
+    assert "'data.name' is 'digitz'. Did you mean 'digits'? Choose one of: ade20k," in found[0]
     assert "Did you mean 'dirichlet'?" in found[2]
     assert "Did you mean 'lenet-bn'?" in found[3], "_ and - are the same to the suggestion"
 
@@ -157,7 +157,7 @@ def test_single_errors(change, problem):
 def test_missing_keys_stand_at_their_block(load):
     found = problems_of(load, "seed: 1\ndata:\n  clients: 3\nmodel: {}\n")
     assert [problem.split(":")[1] for problem in found] == ["1", "1", "2", "4"]
-    assert "missing key 'data.name'. Choose one of: arrays, digits," in found[2]
+    assert "missing key 'data.name'. Choose one of: ade20k, arrays, cityscapes, digits," in found[2]
     assert "missing key 'model.name'. Choose one of: cnn," in found[3]
 
 

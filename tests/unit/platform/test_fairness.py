@@ -119,7 +119,7 @@ def test_mean_interval_agrees_with_scipy():
 def test_memory_chunks_do_not_change_an_interval(monkeypatch):
     a = np.random.default_rng(5).random(30)
     whole = fairness.intervals(a)
-    monkeypatch.setattr(fairness, "_CHUNK", 1000)
+    monkeypatch.setattr(fairness.clients, "_CHUNK", 1000)
     assert fairness.intervals(a) == whole
 
 
@@ -127,7 +127,7 @@ def test_memory_chunks_do_not_change_an_interval(monkeypatch):
 def test_normal_form_agrees_with_the_bootstrap(monkeypatch, better):
     a = np.random.default_rng(3).beta(2, 1, size=4000)
     exact = fairness.intervals(a, higher_is_better=better)
-    monkeypatch.setattr(fairness, "BOOTSTRAP_LIMIT", 100)
+    monkeypatch.setattr(fairness.clients, "BOOTSTRAP_LIMIT", 100)
     cheap = fairness.intervals(a, higher_is_better=better)
     for name in fairness.INTERVALS:
         width = exact[name][1] - exact[name][0]
@@ -159,7 +159,7 @@ def test_pairs_above_the_limit(monkeypatch):
     a = rng.random(3000)
     b = np.clip(a + rng.normal(0.05, 0.1, 3000), 0, 1)
     exact = fairness.paired_intervals(a, b)
-    monkeypatch.setattr(fairness, "BOOTSTRAP_LIMIT", 100)
+    monkeypatch.setattr(fairness.clients, "BOOTSTRAP_LIMIT", 100)
     cheap = fairness.paired_intervals(a, b)
     for name in fairness.INTERVALS:
         width = exact[name][1] - exact[name][0]

@@ -60,6 +60,32 @@ class FlwrInnerDirichletConfig(PartitionerConfig):
     """Samples per client."""
 
 
+class LabelQuantityConfig(PartitionerConfig):
+    """Sizes from Dirichlet(size_alpha), labels inside each client from Dirichlet(alpha)."""
+
+    name: Literal["label-quantity"] = "label-quantity"
+    alpha: _Alpha | list[_Alpha] = 0.5
+    """Concentration of the labels: small is skewed. A list gives one value per class."""
+    size_alpha: _Alpha = 0.5
+    """Concentration of the sizes: small makes a few large clients and many small ones."""
+    min_partition_size: int = Field(default=10, ge=1)
+    """What every client gets before the rest is divided by the draw."""
+
+
+class ClustersConfig(PartitionerConfig):
+    """Clusters of clients that share a label distribution (and, with ``data.shift``, a view)."""
+
+    name: Literal["clusters"] = "clusters"
+    clusters: int = Field(default=4, ge=1)
+    """Number of clusters; neighbouring clients share one."""
+    labels: Literal["dirichlet", "classes", "pool"] = "dirichlet"
+    """``dirichlet``: each class is divided among the clusters by a draw from Dirichlet(alpha);
+    ``classes``: each class belongs to one cluster; ``pool``: all clusters are alike, so that only
+    ``data.shift`` tells them apart."""
+    alpha: _Alpha = 0.5
+    """Concentration of ``labels: dirichlet``: small is skewed."""
+
+
 class PathologicalConfig(PartitionerConfig):
     """Every client holds a fixed number of classes; a class is shared equally by its holders."""
 

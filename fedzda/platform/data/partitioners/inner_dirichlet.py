@@ -29,7 +29,6 @@ def assign(
     Raises:
         UserError: The sizes do not fit the data, or ``alpha`` the classes.
     """
-    stock = np.bincount(labels)
     equal = np.full(num_clients, len(labels) // num_clients)
     equal[: len(labels) % num_clients] += 1
     sizes = equal if config.sizes is None else np.asarray(config.sizes)
@@ -38,16 +37,26 @@ def assign(
             f"data.partition.sizes add up to {sizes.sum()}, but there are {len(labels)} samples: "
             "lower them."
         )
-    alpha = np.asarray(
-        config.alpha if isinstance(config.alpha, list) else [config.alpha] * len(stock)
-    )
-    if len(alpha) != len(stock):
+    return assign_sizes(sizes, config.alpha, labels, rng)
+
+
+def assign_sizes(
+    sizes: Ints, alpha: float | list[float], labels: Ints, rng: np.random.Generator
+) -> Partition:
+    """Client c gets exactly ``sizes[c]`` samples, its labels by its own draw from Dirichlet(alpha).
+
+    Raises:
+        UserError: ``alpha`` is a list of another length than there are classes.
+    """
+    stock = np.bincount(labels)
+    per_class = np.asarray(alpha if isinstance(alpha, list) else [alpha] * len(stock))
+    if len(per_class) != len(stock):
         raise UserError(
-            f"data.partition.alpha has {len(alpha)} values for {len(stock)} classes: give one "
+            f"data.partition.alpha has {len(per_class)} values for {len(stock)} classes: give one "
             "number for all, or one value per class."
         )
-    counts = _draw(sizes, rng.dirichlet(alpha, size=num_clients), stock, rng)
-    return from_owner(deal(counts, labels, rng), num_clients)
+    counts = _draw(sizes, rng.dirichlet(per_class, size=len(sizes)), stock, rng)
+    return from_owner(deal(counts, labels, rng), len(sizes))
 
 
 def _draw(

@@ -12,7 +12,7 @@ from fedzda.base import UserError
 from fedzda.platform.data.sources.config import ArraysConfig
 from fedzda.platform.data.sources.paths import resolve, stamp
 from fedzda.platform.data.sources.raw import Array, RawData, RawTable, RawTables
-from fedzda.platform.data.wanted import absent, partition_columns
+from fedzda.platform.data.wanted import absent, further_columns
 
 
 def load(config: ArraysConfig, base_folder: Path) -> RawData:
@@ -28,9 +28,9 @@ def load(config: ArraysConfig, base_folder: Path) -> RawData:
 
 
 def _read(config: ArraysConfig, path: Path) -> RawTables:
-    extra = partition_columns(config, config.label)
+    extra = further_columns(config, config.label)
     keys = [("data.image", config.image), ("data.label", config.label)]
-    keys += [("data.partition.column", name) for name in extra]
+    keys += [(key, name) for name, key in extra.items()]
     if config.test_image is not None and config.test_label is not None:
         keys += [("data.test_image", config.test_image), ("data.test_label", config.test_label)]
     found = _arrays(path, keys)

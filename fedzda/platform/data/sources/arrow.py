@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,10 @@ class ArrowTable(Protocol):
         """Arrow type of each column."""
         ...
 
+    def rows(self) -> int:
+        """Number of rows."""
+        ...
+
     def column(self, name: str) -> Any:
         """One column in memory, as a chunked array."""
         ...
@@ -32,34 +36,49 @@ class ArrowTable(Protocol):
         ...
 
 
-def raw_table(table: ArrowTable, image: str, label: str, columns: list[str]) -> RawTable:
-    """A table of encoded images with labels and further columns.
+def raw_table(
+    table: ArrowTable,
+    image: str,
+    label: str,
+    columns: Mapping[str, str],
+    annotation: str | None = None,
+) -> RawTable:
+    """A table of encoded images with labels and further columns (name to the key asking for it).
+
+    With an ``annotation`` column, which holds images too, labels are not read.
 
     Raises:
         UserError: A column is missing (all of them are named) or holds something else.
     """
     types = table.types()
-    wanted = [("data.image", image), ("data.label", label)]
-    wanted += [("data.partition.column", name) for name in columns]
+    second = ("data.label", label) if annotation is None else ("data.annotation", annotation)
+    wanted = [("data.image", image), second]
+    wanted += [(key, name) for name, key in columns.items()]
     missing = [absent(key, name, types, table.where) for key, name in wanted if name not in types]
     if missing:
         raise UserError(*missing)
-    _check_image_type(image, types[image], table.where)
+    _check_image_type("data.image", image, types[image], table.where)
+    if annotation is None:
+        labels = _to_numpy(table, label)
+    else:
+        _check_image_type("data.annotation", annotation, types[annotation], table.where)
+        labels = np.zeros(table.rows(), dtype=np.int64)
     return RawTable(
         images=lambda: _images(table, image),
-        labels=_to_numpy(table, label),
+        labels=labels,
         columns={name: _to_numpy(table, name) for name in columns},
         where=table.where,
+        annotations=(lambda: _images(table, annotation)) if annotation is not None else None,
     )
 
 
-def _check_image_type(name: str, kind: Any, where: str) -> None:
+def _check_image_type(key: str, name: str, kind: Any, where: str) -> None:
     import pyarrow.types as kinds
 
     is_struct = kinds.is_struct(kind) and kind.get_field_index("bytes") >= 0
     if not (is_struct or kinds.is_binary(kind) or kinds.is_large_binary(kind)):
         raise UserError(
-            f"data.image is '{name}', a column of {kind} in {where}: images must be bytes, "
+            f"{key} is '{name}', a column of {kind} in {where}: images must be bytes, "
             "or a struct of bytes and path."
         )
 
@@ -72,7 +91,7 @@ def _images(table: ArrowTable, name: str) -> Iterator[RawImage]:
                 path = value.get("path")
                 value = value["bytes"] or (Path(path) if path else None)
             if value is None:
-                raise UserError(f"the image in {place} is missing: remove the row or fill it.")
+                raise UserError(f"the {name} in {place} is missing: remove the row or fill it.")
             yield RawImage(place, value)
 
 

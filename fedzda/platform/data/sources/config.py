@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fedzda.platform.config import DataConfig
 
+_Pixels = Annotated[int, Field(ge=1)]
+
 
 class ImageSourceConfig(DataConfig):
     """What every source of labelled images shares."""
 
-    size: int | None = Field(default=None, ge=1)
-    """Resize every image to ``size`` x ``size`` pixels; left out: all must have one size."""
+    size: _Pixels | Annotated[list[_Pixels], Field(min_length=2, max_length=2)] | None = None
+    """Resize every image to ``size`` x ``size`` pixels, or to ``[height, width]``; left out: all
+    must have one size."""
     channels: Literal[1, 3, "auto"] = "auto"
     """1: convert to grey, 3: convert to RGB, ``auto``: as stored (all must agree)."""
+
+
+class AnnotatedConfig(ImageSourceConfig):
+    """What sources share whose images may have a class for every pixel."""
+
+    class_names: list[str] | None = Field(default=None, min_length=1, max_length=255)
+    """Names of the classes 0, 1, …; left out: those that the source knows, or numbers."""
+    void: list[Annotated[int, Field(ge=0, le=65535)]] = Field(default=[255])
+    """Values of an annotation that mean no class: nothing is learned or measured there."""
 
 
 class DigitsConfig(ImageSourceConfig):
@@ -24,7 +37,7 @@ class DigitsConfig(ImageSourceConfig):
     name: Literal["digits"] = "digits"
 
 
-class ParquetConfig(ImageSourceConfig):
+class ParquetConfig(AnnotatedConfig):
     """Parquet files in the layout of hub data sets."""
 
     name: Literal["parquet"] = "parquet"
@@ -36,6 +49,9 @@ class ParquetConfig(ImageSourceConfig):
     """Column of encoded images (PNG, JPEG, …): raw bytes, or a struct of bytes and path."""
     label: str = "label"
     """Column of labels: integers ``0 .. K-1``, or strings, which are numbered in sorted order."""
+    annotation: str | None = None
+    """Column of encoded images with a class in every pixel, for segmentation. The images are then
+    labelled by their most frequent class, and ``label`` is not read."""
 
 
 class FolderConfig(ImageSourceConfig):
@@ -44,6 +60,51 @@ class FolderConfig(ImageSourceConfig):
     name: Literal["folder"] = "folder"
     path: str
     """Folder that holds ``<class>/*.png|jpg|…``, or ``train/<class>/…`` and ``test/<class>/…``."""
+
+
+class SegmentationFolderConfig(AnnotatedConfig):
+    """A folder of images and a folder of annotations with the same names."""
+
+    name: Literal["segmentation-folder"] = "segmentation-folder"
+    path: str
+    """Folder that holds both. Either may hold ``train`` and ``test`` folders, or all pairs."""
+    images: str = "images"
+    """Folder of the images, in ``path``."""
+    annotations: str = "annotations"
+    """Folder of the annotations, in ``path``: grey or palette images with a class per pixel."""
+
+
+class ADE20KConfig(ImageSourceConfig):
+    """ADE20K in the layout of its scene parsing benchmark, 150 classes."""
+
+    name: Literal["ade20k"] = "ade20k"
+    path: str
+    """Folder ``ADEChallengeData2016``, with ``images`` and ``annotations``. Its images differ in
+    size, so set ``size``."""
+
+
+class CityscapesConfig(ImageSourceConfig):
+    """Cityscapes with fine annotations, its 19 classes, and ``city`` as natural client."""
+
+    name: Literal["cityscapes"] = "cityscapes"
+    path: str
+    """Folder with ``leftImg8bit`` and ``gtFine``."""
+
+
+class TexturesConfig(ImageSourceConfig):
+    """Mosaics of textures with exact annotations, from photographs that ship in scikit-image."""
+
+    fast: ClassVar[Mapping[str, Any]] = {"images": 60, "test_images": 10}
+    name: Literal["textures"] = "textures"
+    images: int = Field(default=400, ge=1)
+    """Mosaics for training."""
+    test_images: int = Field(default=100, ge=1)
+    """Mosaics of the global test set; their textures are cut from other parts of the photographs.
+    """
+    edge: int = Field(default=48, ge=8, le=256)
+    """Height and width of a mosaic in pixels."""
+    regions: int = Field(default=4, ge=1)
+    """Regions of a mosaic, each filled with one texture."""
 
 
 class HubConfig(ImageSourceConfig):

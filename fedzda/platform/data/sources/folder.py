@@ -13,7 +13,8 @@ from fedzda.platform.data.sources.config import FolderConfig
 from fedzda.platform.data.sources.paths import resolve, stamp
 from fedzda.platform.data.sources.raw import RawData, RawImage, RawTable, RawTables
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+"""Files that count as images."""
 
 
 def load(config: FolderConfig, base_folder: Path) -> RawData:
@@ -35,7 +36,7 @@ def load(config: FolderConfig, base_folder: Path) -> RawData:
     if not train:
         raise UserError(
             f"data.path is {root}, which holds no <class>/*.png or *.jpg "
-            f"(looked for {', '.join(_SUFFIXES)}) and no train/ folder that does."
+            f"(looked for {', '.join(SUFFIXES)}) and no train/ folder that does."
         )
 
     def read() -> RawTables:
@@ -55,7 +56,7 @@ def _listing(folder: Path) -> list[tuple[Path, str]]:
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir() and not entry.name.startswith("."):
-            names = sorted(name for name in os.listdir(entry) if name.lower().endswith(_SUFFIXES))
+            names = sorted(name for name in os.listdir(entry) if name.lower().endswith(SUFFIXES))
             found += [(Path(entry.path, name), entry.name) for name in names]
     return found
 

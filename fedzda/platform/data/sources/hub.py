@@ -16,7 +16,7 @@ from fedzda.platform.data.sources.arrow import raw_table
 from fedzda.platform.data.sources.config import HubConfig
 from fedzda.platform.data.sources.paths import stamps
 from fedzda.platform.data.sources.raw import RawData, RawTables
-from fedzda.platform.data.wanted import partition_columns
+from fedzda.platform.data.wanted import further_columns
 
 _ROWS = 256
 """Encoded images held in memory at once."""
@@ -51,11 +51,11 @@ def _read(config: HubConfig, repo: str) -> RawTables:
     if absent:
         raise UserError(*absent)
     train = splits[config.train_split]
-    names = partition_columns(config, config.label)
+    names = further_columns(config, config.label)
     test = splits[config.test_split] if config.test_split else None
     return RawTables(
         raw_table(HubSplit(train, config.train_split), config.image, config.label, names),
-        raw_table(HubSplit(test, "test split"), config.image, config.label, []) if test else None,
+        raw_table(HubSplit(test, "test split"), config.image, config.label, {}) if test else None,
         class_names=getattr(train.features.get(config.label), "names", None),
         size=config.size,
         channels=config.channels,
@@ -86,6 +86,10 @@ class HubSplit:
         """Arrow type of each column."""
         schema = self.dataset.features.arrow_schema
         return dict(zip(schema.names, schema.types, strict=True))
+
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.dataset)
 
     def column(self, name: str) -> Any:
         """One column, in memory."""

@@ -1,4 +1,4 @@
-"""Parquet files in the layout of hub data sets: an image column and a label column."""
+"""Parquet files in the layout of hub data sets: images with labels or annotations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fedzda.base import UserError
 from fedzda.platform.data.sources.arrow import raw_table
 from fedzda.platform.data.sources.config import ParquetConfig
 from fedzda.platform.data.sources.paths import resolve, stamps
-from fedzda.platform.data.sources.raw import RawData, RawTables
-from fedzda.platform.data.wanted import partition_columns
+from fedzda.platform.data.sources.raw import Annotations, RawData, RawTables
+from fedzda.platform.data.wanted import further_columns
 
 _ROWS = 256
 """Encoded images held in memory at once."""
@@ -30,15 +30,16 @@ def load(config: ParquetConfig, base_folder: Path) -> RawData:
 
     def read() -> RawTables:
         train = ParquetFiles(train_files)
-        names = partition_columns(config, config.label)
+        names = further_columns(config, config.label)
         return RawTables(
-            raw_table(train, config.image, config.label, names),
-            raw_table(ParquetFiles(test_files), config.image, config.label, [])
+            raw_table(train, config.image, config.label, names, config.annotation),
+            raw_table(ParquetFiles(test_files), config.image, config.label, {}, config.annotation)
             if test_files
             else None,
-            class_names=train.class_names(config.label),
+            class_names=config.class_names or train.class_names(config.label),
             size=config.size,
             channels=config.channels,
+            annotations=Annotations(tuple(config.void)) if config.annotation else None,
         )
 
     return RawData(["train", *stamps(train_files), "test", *stamps(test_files)], read)
@@ -66,6 +67,10 @@ class ParquetFiles:
             info.get("info", {}).get("features", {}).get(label, {}).get("names")
         )
         return names
+
+    def rows(self) -> int:
+        """Number of rows of all files."""
+        return sum(self._open(file).metadata.num_rows for file in self.files)
 
     def column(self, name: str) -> Any:
         """One column of all files, in memory."""

@@ -34,12 +34,16 @@ class RawTable:
         labels: (N,) integers ``0 .. K-1`` or strings.
         columns: Further columns (N,) that a partitioner reads, such as natural ids.
         where: The table's name in error messages.
+        annotations: A value per pixel of every image, (N, H, W) integers or a function as for
+            ``images``; what the values mean stands in ``RawTables.annotations``. Then ``labels``
+            only say how many rows there are: each image is labelled by its most frequent class.
     """
 
     images: Array | Callable[[], Iterator[RawImage]]
     labels: Array
     columns: dict[str, Array] = field(default_factory=dict)
     where: str = "the data"
+    annotations: Array | Callable[[], Iterator[RawImage]] | None = None
 
     def __post_init__(self) -> None:
         arrays = {**self.columns, **({} if callable(self.images) else {"images": self.images})}
@@ -56,6 +60,19 @@ class RawTable:
 
 
 @dataclass(frozen=True)
+class Annotations:
+    """What the values of annotations mean.
+
+    Attributes:
+        void: Values that mean no class.
+        classes: Class of every other value; None: the values 0 .. K-1 are the classes.
+    """
+
+    void: tuple[int, ...] = (255,)
+    classes: dict[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class RawTables:
     """All splits of a data set.
 
@@ -63,15 +80,17 @@ class RawTables:
         train: The pool that is dealt to clients.
         test: The global test set; None: a tenth of the pool is held out.
         class_names: Names of the classes 0 .. K-1, where known.
-        size: Edge in pixels that every image is resized to; None: as stored.
+        size: Edge in pixels, or height and width, that every image is resized to; None: as stored.
         channels: 1 (grey), 3 (RGB) or as stored.
+        annotations: For tables with annotations: what their values mean.
     """
 
     train: RawTable
     test: RawTable | None = None
     class_names: list[str] | None = None
-    size: int | None = None
+    size: int | Sequence[int] | None = None
     channels: Literal[1, 3, "auto"] = "auto"
+    annotations: Annotations | None = None
 
 
 @dataclass(frozen=True)

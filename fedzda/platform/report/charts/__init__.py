@@ -5,7 +5,18 @@ Each offers ``draw(data) -> Chart | None``; None says that the run has nothing f
 
 from __future__ import annotations
 
-from fedzda.platform.report.charts import labels, progress, recall, size, spread
+from fedzda.platform.report.charts import (
+    benefit,
+    clusters,
+    groups,
+    labels,
+    leakage,
+    progress,
+    recall,
+    size,
+    skew,
+    spread,
+)
 from fedzda.platform.report.charts.base import Chart
 from fedzda.platform.report.data import RunData
 
@@ -14,5 +25,6 @@ __all__ = ["Chart", "draw_all"]
 
 def draw_all(data: RunData) -> list[Chart]:
     """Every chart that the run has numbers for, in the order of the report."""
-    drawn = [part.draw(data) for part in (spread, progress, size, recall, labels)]
+    parts = (spread, progress, size, groups, benefit, leakage, skew, recall, labels, clusters)
+    drawn = [part.draw(data) for part in parts]
     return [chart for chart in drawn if chart is not None]

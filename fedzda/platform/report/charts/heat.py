@@ -39,6 +39,8 @@ class Grid:
         legend: What the colour says, with its unit.
         missing: What a cell without a value says.
         hatched: Whether such a cell is hatched (unknown) or blank (nothing there).
+        column: What a column is.
+        order: The same for paper, with the order of the columns.
     """
 
     value: Floats
@@ -49,6 +51,8 @@ class Grid:
     legend: str
     missing: str
     hatched: bool = True
+    column: str = "client"
+    order: str = "client, worst first"
 
 
 def colour(share: float) -> str:
@@ -67,7 +71,9 @@ def draw(grid: Grid, alt: str) -> Markup:
     dy = 26 if num_classes <= 30 else 12
     longest = max(len(_clip(name)) for name in grid.classes)
     left = 46 + 8 * longest
-    width, height = max(left + num_clients * dx + 16, 420), TOP + num_classes * dy + BOTTOM
+    words = max(12 * len(RAMP) + 10 + 7.5 * len(grid.legend), 24 + 7.5 * len(grid.missing))
+    width = max(left + num_clients * dx, left + round(words)) + 16
+    height = TOP + num_classes * dy + BOTTOM
     parts = [_hatch(), *_names(grid, left, dx, dy)]
     for i in range(num_classes):
         for j in range(num_clients):
@@ -125,7 +131,7 @@ def _names(grid: Grid, left: int, dx: int, dy: int) -> list[Markup]:
             )  # fmt: skip
     longest = max(len(name) for name in grid.clients)
     every = max(1, -(-(longest * 9 + 6) // dx))
-    found.append(tag("text", "client", class_="title", x=left, y=TOP - 24, text_anchor="start"))
+    found.append(tag("text", grid.column, class_="title", x=left, y=TOP - 24, text_anchor="start"))
     for j, name in enumerate(grid.clients):
         if j % every == 0:
             found.append(
@@ -152,12 +158,12 @@ def _legend(grid: Grid, left: int, y: int) -> Markup:
 
 
 def table(grid: Grid) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: one row per client, one column per class."""
+    """Headings and rows: one row per client (or cluster), one column per class."""
     rows = [
         [name, *(DASH if np.isnan(v) else grid.cell(i, j) for i, v in enumerate(grid.value[:, j]))]
         for j, name in enumerate(grid.clients)
     ]
-    return ["Client", *grid.classes], rows
+    return [grid.column.capitalize(), *grid.classes], rows
 
 
 def paint(grid: Grid, axes: Axes) -> None:
@@ -167,7 +173,7 @@ def paint(grid: Grid, axes: Axes) -> None:
     shown = axes.imshow(
         np.ma.masked_invalid(100 * grid.value), cmap="cividis", vmin=0, vmax=100, aspect="auto"
     )
-    axes.set(xlabel="client, worst first", ylabel="class")
+    axes.set(xlabel=grid.order, ylabel="class")
     for axis, names, most in ((axes.xaxis, grid.clients, 25), (axes.yaxis, grid.classes, 20)):
         stride = -(-len(names) // most)
         axis.set_ticks(list(range(0, len(names), stride)), names[::stride])

@@ -30,7 +30,8 @@ def draw(data: RunData) -> Chart | None:
     return _one_by_one(data, what, sizes, kept)
 
 
-def _x_axis(sizes: Floats, what: str) -> Axis:
+def x_axis(sizes: Floats, what: str) -> Axis:
+    """An axis of client sizes, logarithmic where they differ much."""
     log = sizes.max() > 20 * sizes.min()
     ends = sizes.min(), sizes.max()
     at = log_ticks(*ends) if log else ticks(*ends, least_step=1)
@@ -42,7 +43,7 @@ def _one_by_one(data: RunData, what: str, sizes: np.ndarray, kept: np.ndarray) -
     metric, worst = data.metric, set(data.worst.tolist())
     size, value = sizes[kept].astype(float), data.final.value[kept]
     client, tail = data.final.client[kept], np.array([int(i) in worst for i in kept])
-    x, y = _x_axis(size, what), value * metric.scale
+    x, y = x_axis(size, what), value * metric.scale
     plot = Plot(x, Axis(ticks(y.min(), y.max()), f"client {metric.label}"))
     rows = []
     for c, s, v, bad in zip(client, size, value, tail, strict=True):
@@ -83,7 +84,7 @@ def _grouped(data: RunData, what: str, size: Floats, value: Floats) -> Chart:
     middle = np.array([np.median(size[group]) for group in groups])
     low, mid, high = np.array([np.quantile(value[g], [0.1, 0.5, 0.9]) for g in groups]).T
     y = Axis(ticks(low.min() * metric.scale, high.max() * metric.scale), f"client {metric.label}")
-    plot = Plot(x := _x_axis(middle, what), y)
+    plot = Plot(x := x_axis(middle, what), y)
     for series, role, words, shape in (
         (high, "client", "nine in ten at most", "diamond"),
         (mid, "mean", "median", "circle"),

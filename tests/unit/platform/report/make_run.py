@@ -116,6 +116,51 @@ def make_run(
     return folder
 
 
+def add_findings(folder: Path, classes: int = 10, clients: int = 20) -> Path:
+    """What a run keeps only if it is asked to: clusters and views, groups, a probe."""
+    rng = np.random.default_rng(3)
+    artifacts = folder / "artifacts"
+    views = []
+    for number, says in enumerate(("turned by 0°", "turned by 90°")):
+        Image.fromarray((rng.random((60, 600)) * 255).astype(np.uint8)).save(
+            artifacts / f"view-{number}.png"
+        )
+        views.append({"file": f"view-{number}.png", "client": 10 * number, "unit": number,
+                      "clients": clients // 2, "says": says})  # fmt: skip
+    _json(artifacts / "heterogeneity.json", {
+        "label_distance": 0.8, "label_distance_even": 0.1, "effective_classes": 2.0,
+        "classes": classes, "size_gini": 0.3, "pixel_distance": 0.2, "pixel_distance_even": 0.05,
+        "clusters": [c * 2 // clients for c in range(clients)], "views": views,
+    })  # fmt: skip
+    gap = {"difference": 0.3, "ratio": 0.6, "local_difference": 0.2, "local_worst": 0.5,
+           "local_clients": 7}  # fmt: skip
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["groups"] = {
+        "by": "attribute", "attribute": "camera", "positive": None,
+        "groups": {
+            name: {"clients": 10, "mean": level, "worst10": level - 0.2, "samples": 300,
+                   "accuracy": level}
+            for name, level in (("phone", 0.8), ("webcam <old>", 0.5))
+        },
+        "gaps": {"accuracy": gap, "equal_opportunity": gap | {"class": "7"},
+                 "demographic_parity": gap | {"class": "3"}},
+    }  # fmt: skip
+    _json(folder / "summary.json", summary)
+    rows = [
+        {"set": name, "images": 1000, "distance": level, "relative": level / 2,
+         "too_close": share, "chance": 0.8, "advantage": share, "close": 3,
+         "advantage_close": None, "flagged": level < 1,
+         "percentiles": np.linspace(0.2, 2 * level, 100).tolist()}
+        for name, level, share in (
+            ("synthetic", 0.5, 0.4), ("noise", 9.0, 0.0), ("fresh real images", 2.0, 0.05)
+        )
+    ]  # fmt: skip
+    judge = {"trained_on": 500, "steps": 600, "accuracy": 0.97}
+    _json(artifacts / "probe.json", {"own": 900, "held_out": 200, "judge": judge, "sets": rows})
+    Image.fromarray((rng.random((20, 100)) * 255).astype(np.uint8)).save(artifacts / "probe.png")
+    return folder
+
+
 def unfinish(folder: Path, state: str = "interrupted") -> Path:
     """Turns a finished run into one that stopped early."""
     (folder / "summary.json").unlink()

@@ -17,7 +17,7 @@ from fedzda.platform.report.charts import draw_all
 from fedzda.platform.report.data import collect
 from fedzda.platform.report.html import page as html_page
 
-from .make_run import make_run, unfinish
+from .make_run import add_findings, make_run, unfinish
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,14 @@ def test_contents(page):
         "Provenance",
     ):
         assert title in page
-    assert page.count("<svg ") == 5
+    assert page.count("<svg ") == 6
     assert page.count('<img src="data:image/png;base64,') == 2
     assert "name: fed-zdac\n" in page
 
 
 def test_figures_for_paper(run, page):
     files = sorted(path.name for path in (run / "figures").iterdir())
-    keys = ("labels", "progress", "recall", "size", "spread")
+    keys = ("labels", "progress", "recall", "size", "skew", "spread")
     assert files == sorted(f"{key}.{ending}" for key in keys for ending in ("png", "pdf"))
     assert (run / "figures" / "spread.png").read_bytes().startswith(b"\x89PNG")
     assert (run / "figures" / "spread.pdf").read_bytes().startswith(b"%PDF")
@@ -66,7 +66,7 @@ def test_structure_for_assistive_technology(page):
     assert '<html lang="en">' in page
     assert page.count("<h1>") == 1
     figures = re.findall(r"<figure id=.*?</details></figure>", page, re.S)
-    assert len(figures) == 5
+    assert len(figures) == 6
     for figure in figures:
         assert re.search(r'<svg role="img" aria-label="[^"]{30,}"', figure)
         assert "<figcaption>" in figure
@@ -233,3 +233,68 @@ def test_many_clients_stay_a_small_page(tmp_path):
     assert "40 of 20,000 clients are shown" in page
     assert "20,000 clients in 20 groups of like size" in page
     assert "The dots are percentiles." in page
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory):
+    """A run with everything, and a local-only one to compare it with."""
+    folder = tmp_path_factory.mktemp("findings")
+    run = add_findings(make_run(folder / "run"))
+    return run, make_run(folder / "alone", seed=1, shift=-0.02)
+
+
+def test_heterogeneity_groups_benefit_and_probe(findings):
+    run, local = findings
+    page = html.unescape(build_report(run, local).read_text(encoding="utf-8"))
+    for title in (
+        *("How unlike the clients are", "Groups by camera", "Is it worth it for everybody?"),
+        *("Do synthetic images give clients away?", "Training labels by cluster and class"),
+        *("Accuracy by camera", "Benefit against cost", "How close synthetic images come"),
+    ):
+        assert title in page
+    assert "Cluster 1 (10 clients): turned by 90°" in page
+    assert "Recall (equal opportunity) of class 7" in page
+    assert "The synthetic images repeat what the clients hold" in page
+    assert page.count('<img src="data:image/png;base64,') == 2 + 2 + 1
+    keys = re.findall(r'<figure id="(\w+)"', page)
+    assert keys == [
+        *("spread", "progress", "size", "groups", "benefit", "leakage", "skew"),
+        *("recall", "labels", "clusters"),
+    ]
+    assert {f"{key}.png" for key in keys} <= {path.name for path in (run / "figures").iterdir()}
+
+
+def test_gain_against_cost_by_hand(findings):
+    run, local = findings
+    gains = collect(run, local).gains
+    tables = []
+    for path in (run, local):
+        table = pd.concat(pd.read_parquet(part) for part in sorted((path / "clients").iterdir()))
+        last = table[(table.metric == "accuracy") & (table["round"] == 6)]
+        tables.append((table, last.set_index("client").value))
+    assert gains.client.tolist() == list(range(20))
+    assert gains.gain == pytest.approx((tables[0][1] - tables[1][1]).to_numpy())
+    assert gains.figures["share_worse_off"] == pytest.approx((gains.gain < 0).mean())
+    assert gains.seconds == pytest.approx(np.full(20, 6 * 0.01))  # a row per round, once each
+
+
+def test_a_local_run_of_other_clients_is_refused(findings, tmp_path):
+    run, _ = findings
+    other = make_run(tmp_path / "other", rounds=1, clients=1)
+    part = other / "clients" / "part-000001.parquet"
+    pd.read_parquet(part).assign(client=77).to_parquet(part)
+    with pytest.raises(UserError, match="have no evaluated client in common"):
+        build_report(run, other)
+    with pytest.raises(UserError, match="is not a folder"):
+        build_report(run, tmp_path / "none")
+
+
+def test_many_groups_and_many_clusters_stay_readable(tmp_path):
+    run = add_findings(make_run(tmp_path / "run", rounds=1))
+    summary = json.loads((run / "summary.json").read_text())
+    one = summary["groups"]["groups"]["phone"]
+    summary["groups"]["groups"] = {f"value {i}": one | {"accuracy": i / 50} for i in range(50)}
+    (run / "summary.json").write_text(json.dumps(summary))
+    page = page_of(run)
+    assert "20 of 50 are drawn." in page
+    assert page.count("<svg ") == 9

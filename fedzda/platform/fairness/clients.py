@@ -146,32 +146,6 @@ def entropy(values: ArrayLike) -> dict[str, float | None]:
     return {"entropy": total, "entropy_normalised": normalised}
 
 
-def gain(values: ArrayLike, local_values: ArrayLike) -> dict[str, Any]:
-    """What clients gain over training alone.
-
-    Args:
-        values: ``(N,)``, a client's value with the federated model.
-        local_values: ``(N,)``, the same clients' values with a model trained on their own data.
-
-    Returns:
-        ``n`` (clients with both values), ``excluded``, ``mean_gain`` (difference, same unit) and
-        ``share_worse_off`` (fraction of clients that lose); the last two are None if ``n`` is 0.
-    """
-    federated = np.asarray(values, dtype=np.float64)
-    local = np.asarray(local_values, dtype=np.float64)
-    if federated.ndim != 1 or local.shape != federated.shape:
-        raise ValueError(f"values {federated.shape} and local {local.shape} must be equal (N,)")
-    kept = np.isfinite(federated) & np.isfinite(local)
-    difference = federated[kept] - local[kept]
-    n = int(kept.sum())
-    return {
-        "n": n,
-        "excluded": int((~kept).sum()),
-        "mean_gain": float(difference.mean()) if n else None,
-        "share_worse_off": float((difference < 0).mean()) if n else None,
-    }
-
-
 # ---------------------------------------------------------------------------------------------
 # Intervals
 

@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/gsanet.py``: what is compared, how it is trained, how it is told."""

@@ -1,0 +1,63 @@
+"""Denoising and super-resolution: the protocol, dB against training hours, ablations.
+
+    export FEDZDA_DATA=/folder/of/the/data
+    python benchmarks/restoration.py --check                     # figures without training
+    python benchmarks/restoration.py --estimates                 # blurs found beside the true ones
+    python benchmarks/restoration.py --run denoise --arms nafnet-w16 --steps 5000
+    python benchmarks/restoration.py --run sr --steps 20000      # every arm, one after the other
+    python benchmarks/restoration.py --table denoise --table sr
+
+A training writes a checkpoint every few hundred steps under runs/restoration/ and its result, when
+it is done, under docs/studies/results/restoration/. The same command goes on where it was left off,
+and skips what is done. ``--stop-after 100`` leaves off after 100 steps, to see how long one takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import torch
+from restoration_cases import check, denoise, raw, real, study, superres
+
+STUDIES = {"denoise": denoise, "raw": raw, "sr": superres, "real-sr": real}
+STEPS = {"denoise": 5000, "raw": 4000, "sr": 20000, "real-sr": 4000}
+GPU_ONLY = ("mcu-net",)
+
+
+def main() -> int:
+    """Check, train, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--estimates", action="store_true")
+    parser.add_argument("--run", choices=STUDIES, action="append", default=[])
+    parser.add_argument("--table", choices=STUDIES, action="append", default=[])
+    parser.add_argument("--arms", nargs="+", default=None)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--stop-after", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    good = check.check() if options.check else True
+    if options.estimates:
+        real.print_estimates()
+    for name in options.run:
+        cases = STUDIES[name]
+        arms = options.arms or [arm for arm in cases.ARMS if arm not in GPU_ONLY]
+        unknown = [arm for arm in arms if arm not in cases.ARMS]
+        if unknown:
+            parser.error(f"--arms {unknown[0]}: {name} has {', '.join(cases.ARMS)}")
+        for seed in options.seeds:
+            for arm in arms:
+                cell = cases.cell(arm, seed, options.steps or STEPS[name], options.device)
+                study.run(name, arm, seed, cell, options.device, options.stop_after)
+    for name in options.table:
+        print(f"\n{name}\n{study.table(name)}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

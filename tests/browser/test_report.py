@@ -105,7 +105,7 @@ def test_every_chart_has_visible_marks(driver, report):
         "}).length]))"
     )
     assert marks == {
-        **{"spread": 20, "progress": 18, "size": 20, "groups": 2, "benefit": 20, "leakage": 30},
+        **{"spread": 20, "progress": 18, "size": 20, "groups": 2, "benefit": 20, "leakage": 28},
         **{"skew": 20, "recall": 200, "labels": 200, "clusters": 20},
     }
 

@@ -33,24 +33,26 @@ def mask(seed):
     return encoded(np.random.default_rng(seed).integers(0, 12, (180, 240), np.uint8), seed)
 
 
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    """A tiny data set in the layout of the real one."""
-    (tmp_path / "mnist").mkdir()
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory):
+    """Tiny data sets in the layout of the real ones."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "mnist").mkdir()
     for split, size in (("train", 800), ("test", 20)):
         rows = {"image": [png(i) for i in range(size)], "label": [i % 10 for i in range(size)]}
-        pd.DataFrame(rows).to_parquet(tmp_path / "mnist" / f"{split}.parquet")
-    (tmp_path / "camvid").mkdir()
+        pd.DataFrame(rows).to_parquet(folder / "mnist" / f"{split}.parquet")
+    (folder / "camvid").mkdir()
     for split, size in (("train", 24), ("test", 4)):
         drives = [f"drive{3 * i // size}" for i in range(size)]
         columns = {"image": [photo(i) for i in range(size)], "sequence": drives}
         columns["annotation"] = [mask(i) for i in range(size)]
-        pd.DataFrame(columns).to_parquet(tmp_path / "camvid" / f"{split}.parquet")
-    monkeypatch.setenv("FEDZDA_DATA", str(tmp_path))
+        pd.DataFrame(columns).to_parquet(folder / "camvid" / f"{split}.parquet")
+    return folder
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_runs_fast(name, stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDZDA_DATA", str(stand_in))
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["run", name, "--fast", "engine={name: inline}"])
     assert result.exit_code == 0, result.output

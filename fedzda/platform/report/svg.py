@@ -103,7 +103,8 @@ class Plot:
         middle = (LEFT + self.right) / 2
         self.write(middle, HEIGHT - 10, self.x.title, "title")
         turned = f"rotate(-90 21 {(TOP + bottom) / 2:.0f})"
-        self.write(21, (TOP + bottom) / 2, self.y.title, "title", transform=turned)
+        if self.y.title:
+            self.write(21, (TOP + bottom) / 2, self.y.title, "title", transform=turned)
 
     def write(
         self,

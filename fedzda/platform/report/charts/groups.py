@@ -81,8 +81,8 @@ def _svg(
     groups: dict[str, dict[str, float]],
 ) -> Plot:
     places = [float(i) for i in range(len(names) + 2)]
-    shown = ["", *(name if len(name) <= 9 else f"{name[:8]}…" for name in names), ""]
-    y = Axis(places, "", lambda at: shown[round(at)])
+    # names stand above their dots: beside the axis a phone has no room for them
+    y = Axis(places, "", lambda _: "")
     plot = Plot(Axis(span, "accuracy of the group's samples (%)"), y)
     plot.upright(whole, "mean")
     at = plot.px(whole)
@@ -92,4 +92,6 @@ def _svg(
     for i, (name, value) in enumerate(zip(names, pooled, strict=True)):
         tip = f"{name}: {value:.1f}{NBSP}% of {count(groups[name]['samples'])} samples"
         plot.mark(value, i + 1.0, "client", tip)
+        short = name if len(name) <= 24 else f"{name[:23]}…"
+        plot.write(LEFT + 6, plot.py(i + 1.0) - 12, short, "label", anchor="start")
     return plot

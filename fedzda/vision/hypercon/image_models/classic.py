@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from fedzda.vision.hypercon.arrays import Frame, Hole, to_bytes
+from fedzda.vision.hypercon.pipeline import fill
 
 _LEVELS = 5
 
@@ -34,6 +35,4 @@ def bilateral(frame: Frame) -> Frame:
 
 def telea(frame: Frame, hole: Hole) -> Frame:
     """Holes filled from their border (Telea 2004)."""
-    from fedzda.vision.hypercon.pipeline import fill
-
     return fill(frame, hole)

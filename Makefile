@@ -23,8 +23,10 @@ install: $(VENV)/.installed  ## make .venv with the pinned set
 demo: install  ## Fed-ZDAC beside FedAvg on digits, about a minute
 	$(BIN)/fedzda demo
 
+# what starts Ray, kills processes or sends signals runs one test at a time
 test: install  ## all tests that need neither a GPU nor hours
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 tests/unit --ignore tests/unit/platform/engines
+	$(BIN)/python -m pytest tests/unit/platform/engines tests/conformance tests/e2e tests/browser
 
 lint: install  ## style and types
 	$(BIN)/ruff format --check fedzda tests benchmarks

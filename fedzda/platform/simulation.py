@@ -122,8 +122,6 @@ class Simulation:
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``."""
-        from fedzda.platform.data.portrait import measure
-
         config = self.config
         clients = self.federation.num_clients
         cohort = min(config.strategy.clients_per_round or clients, clients)
@@ -141,7 +139,6 @@ class Simulation:
             "bytes_down_per_round": cohort * model_bytes,
             "bytes_up_per_round": cohort * model_bytes,
             "checkpoint_bytes": model_bytes,
-            "heterogeneity": measure(self.federation, config.data, config.seed),
         }
 
     def run(self, callbacks: Sequence[Any] = ()) -> Run:

@@ -56,6 +56,8 @@ def _run(loaded: Loaded, quiet: bool) -> None:
 def _print_plan(loaded: Loaded) -> None:
     from fedzda.platform.costs.forecast import forecast
     from fedzda.platform.costs.rates import shipped_rates
+    from fedzda.platform.data.portrait import measure
+    from fedzda.platform.heterogeneity import sentence
     from fedzda.platform.simulation import Simulation
 
     config = loaded.config
@@ -63,6 +65,8 @@ def _print_plan(loaded: Loaded) -> None:
     plan = simulation.plan()
     typer.echo(f"{config.name}: {config.rounds} rounds, nothing was run.")
     typer.echo(table(_plan_rows(plan, config.rounds, config.checkpoint.keep), indent=2))
+    unlike = measure(simulation.federation, config.data, config.seed)
+    typer.echo(f"How unlike the clients are: {sentence(unlike)}.")
     found = forecast(simulation, shipped_rates())
     if found is None:
         typer.echo(f"No prediction of the time for engine '{config.engine.name}'.")
@@ -86,12 +90,9 @@ def _time_rows(found: Forecast) -> list[tuple[str, str, str]]:
 
 
 def _plan_rows(plan: dict[str, Any], rounds: int, kept: int) -> list[tuple[str, str]]:
-    from fedzda.platform.heterogeneity import sentence
-
     down, up = plan["bytes_down_per_round"], plan["bytes_up_per_round"]
     return [
         ("clients", f"{plan['clients']:,}"),
-        ("how unlike they are", sentence(plan["heterogeneity"])),
         ("cohort", f"{plan['cohort']:,} per round"),
         ("parameters", f"{plan['parameters']:,}"),
         ("samples", f"{plan['samples_per_round']:,} per round"),

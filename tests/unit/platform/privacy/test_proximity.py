@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from fedzda.platform.privacy.proximity import nearest, probe
 
@@ -52,6 +53,18 @@ def test_new_images_of_the_same_kind_are_not(seed):
     assert not found["flagged"]
     assert found["relative"] == pytest.approx(1.0, abs=0.15)
     assert abs(found["advantage"]) < 0.5
+
+
+def test_real_images_are_flagged_as_rarely_as_promised():
+    """Digits in random splits: chance flags one in a thousand, so a single split says little."""
+    pixels = torch.from_numpy(load_digits().data).float()
+    found = []
+    for seed in range(40):
+        order = torch.randperm(1500, generator=torch.Generator().manual_seed(seed))
+        own, held_out, fresh = pixels[order].split([900, 300, 300])
+        found.append(probe({}, own, held_out, fresh)[0])
+    assert sum(row["flagged"] for row in found) <= 1
+    assert np.mean([row["advantage"] for row in found]) == pytest.approx(0.0, abs=0.06)
 
 
 def test_typical_images_are_near_to_everything_and_not_flagged():

@@ -152,7 +152,7 @@ def body(sweep: Sweep, found: list[Setting]) -> str:
     """Markdown: tables and figures of every setting."""
     parts = []
     for setting in found:
-        parts.append(section(setting))
+        parts.append(deeper(section(setting)))
         for path in write_charts(setting, FIGURES):
             kind = "Mean against variance" if "pareto" in path.name else "Accuracy over rounds"
             parts.append(f"![{kind}, {setting.title}](figures/{path.name})")
@@ -162,10 +162,15 @@ def body(sweep: Sweep, found: list[Setting]) -> str:
     return "\n\n".join(parts)
 
 
+def deeper(text: str) -> str:
+    """The text with its headings one level down: they stand under a heading of the page."""
+    return re.sub(r"^#", "##", text, flags=re.M)
+
+
 def between(page: str, name: str, text: str) -> str:
     """The page with the text between the markers ``name`` and ``end``."""
-    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-    changed, count = re.subn(pattern, lambda m: m[1] + text + m[2], page, flags=re.S)
+    pattern = rf"(<!-- {name} -->\n)(?:.*?\n)??(<!-- end -->)"
+    changed, count = re.subn(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.S)
     assert count == 1, f"{PAGE} has no place for {name}"
     return changed
 
@@ -180,7 +185,8 @@ def main() -> None:
     page = between(page, "tables", body(sweep, found))
     tuning = load_sweep("fair-zda-tuning")
     tried = settings(tuning, expand(tuning))
-    page = between(page, "tuning", "\n\n".join(map(section, tried)) or "Nothing yet.")
+    sections = "\n\n".join(deeper(section(own)) for own in tried)
+    page = between(page, "tuning", sections or "Nothing yet.")
     PAGE.write_text(page)
     print(f"wrote {PAGE}")
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-_BLOCK, _SMALL = 2**17, 2**14
 _MEAN, _VAR = "running_mean", "running_var"
 
 
@@ -43,7 +42,7 @@ class WeightedSum:
                 self.dtypes[name] = value.dtype
             if self.pooled and (mean := _partner(arrays, name)) is not None:
                 value = value.double() + mean.double().square()
-            _add_scaled(total, value, weight)
+            total.add_(value.to(total.device), alpha=weight)
 
     def merge(self, other: WeightedSum) -> None:
         """Add another sum, for example that of the next clients; ``other`` is used up."""
@@ -116,24 +115,6 @@ class ChunkSums:
             alone = self._waiting.pop((level, node))
             self.add(node >> 1 << (level + 1), alone, 2 << level)
         return next(iter(self._waiting.values()), None)
-
-
-def _add_scaled(total: torch.Tensor, value: torch.Tensor, weight: float) -> None:
-    """``total += weight * value`` in the type of ``total``.
-
-    Torch adds arrays of different types several times slower than it converts and adds them; a
-    block at a time stays in the cache.
-    """
-    value = value.to(total.device)
-    if total.numel() <= _SMALL:
-        total.add_(value, alpha=weight)
-        return
-    buffer = torch.empty(min(_BLOCK, total.numel()), dtype=total.dtype)
-    flat, values = total.view(-1), value.reshape(-1)
-    for start in range(0, flat.numel(), _BLOCK):
-        part = flat[start : start + _BLOCK]
-        converted = buffer[: len(part)].copy_(values[start : start + _BLOCK])
-        part.add_(converted, alpha=weight)
 
 
 def _sum(first: WeightedSum, second: WeightedSum) -> WeightedSum:

@@ -122,6 +122,9 @@ class ServerSideConfig(StrictConfig):
     """Step size of these steps (plain SGD)."""
     server_batch_size: int = Field(default=64, ge=2)
     """Batch size of these steps."""
+    server_layers: Literal["all", "last"] = "all"
+    """Train the whole average, or its last layer alone: what a cohort with few clients of a class
+    unbalances most (classifier calibration, Luo et al., NeurIPS 2021, arXiv 2106.05001)."""
     server_batchnorm: Literal["frozen", "update"] = "frozen"
     """Keep the averaged BatchNorm statistics, or let synthetic batches move them."""
     server_warm_start: bool = True

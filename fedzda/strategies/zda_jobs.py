@@ -116,6 +116,7 @@ class Refinement:
     Attributes:
         targets: Labels (N,) or probabilities (N, classes).
         frozen_batchnorm: Keep the stored statistics.
+        last_layer: Train the last module that has parameters, and nothing else.
     """
 
     arrays: dict[str, Any]
@@ -125,6 +126,7 @@ class Refinement:
     lr: float
     batch_size: int
     frozen_batchnorm: bool
+    last_layer: bool
     key: tuple[Any, ...]
 
 
@@ -138,14 +140,21 @@ def refine(handler: Any, job: Refinement) -> tuple[dict[str, torch.Tensor], floa
                 module.eval()
     seed, purpose, *keys = job.key
     rng = torch_rng(seed, purpose, *keys)
-    optimizer = torch.optim.SGD(model.parameters(), lr=job.lr)
+    optimizer = torch.optim.SGD(_trained(model, job.last_layer), lr=job.lr)
     total = 0.0
     for _ in range(job.steps):
         rows = torch.randint(len(job.images), (job.batch_size,), generator=rng)
-        optimizer.zero_grad()
+        model.zero_grad()
         loss = F.cross_entropy(model(handler.image.normalize(job.images[rows])), job.targets[rows])
         torch.autograd.backward(loss)
         optimizer.step()
         total += float(loss.detach())
     arrays = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     return arrays, total / job.steps
+
+
+def _trained(model: nn.Module, last_layer: bool) -> list[nn.Parameter]:
+    if not last_layer:
+        return list(model.parameters())
+    own = [list(module.parameters(recurse=False)) for module in model.modules()]
+    return next(parameters for parameters in reversed(own) if parameters)

@@ -122,6 +122,7 @@ class ServerSide(MeanStrategy):
             lr=self.config.server_lr,
             batch_size=self.config.server_batch_size,
             frozen_batchnorm=self.config.server_batchnorm == "frozen",
+            last_layer=self.config.server_layers == "last",
             key=(self.setting.seed, "zdas-refine", server_round),
         )
         arrays, loss = self.setting.compute(refine, [job])[0]

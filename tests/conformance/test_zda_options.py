@@ -49,3 +49,14 @@ def test_the_average_is_the_student_of_an_adversarial_synthesizer(tmp_path):
     against = {**tiny.ZS_CGAN, "adversarial_weight": 1.0}
     found = run(tmp_path, "fed-zdas", rounds=2, server_synthesizer=against)
     assert not same(arrays(plain), arrays(found))
+
+
+def test_the_server_can_train_the_last_layer_alone(tmp_path):
+    plain = arrays(run(tmp_path, "fed-zdas", rounds=2, server_start_round=3))
+    moved = {}
+    for layers in ("all", "last"):
+        found = arrays(run(tmp_path, "fed-zdas", rounds=2, server_lr=0.1, server_layers=layers))
+        moved[layers] = {name for name in plain if not np.array_equal(plain[name], found[name])}
+    assert moved["last"] == {"classifier.weight", "classifier.bias"}
+    assert moved["last"] < moved["all"]
+    assert "features.0.weight" in moved["all"]

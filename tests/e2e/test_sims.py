@@ -11,6 +11,9 @@ from fedzda.platform.config_load import shipped
 
 pytestmark = pytest.mark.e2e
 
+REPORTED = ("quickstart", "ditto", "gsanet-textures")
+"""A report takes longer than the rest of a run; one per kind of page is enough here."""
+
 
 def encoded(pixels, seed):
     import io
@@ -22,6 +25,10 @@ def encoded(pixels, seed):
 
 def png(seed):
     return encoded(np.random.default_rng(seed).integers(0, 256, (28, 28), np.uint8), seed)
+
+
+def thumbnail(seed):
+    return encoded(np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8), seed)
 
 
 def photo(seed):
@@ -41,6 +48,12 @@ def stand_in(tmp_path_factory):
     for split, size in (("train", 800), ("test", 20)):
         rows = {"image": [png(i) for i in range(size)], "label": [i % 10 for i in range(size)]}
         pd.DataFrame(rows).to_parquet(folder / "mnist" / f"{split}.parquet")
+    for name, label, classes in (("cifar10", "label", 10), ("cifar100", "fine_label", 100)):
+        (folder / name).mkdir()
+        for split, size in (("train", 4 * classes), ("test", classes)):
+            rows = {"img": [thumbnail(i) for i in range(size)]}
+            rows[label] = [i % classes for i in range(size)]
+            pd.DataFrame(rows).to_parquet(folder / name / f"{split}.parquet")
     (folder / "camvid").mkdir()
     for split, size in (("train", 24), ("test", 4)):
         drives = [f"drive{3 * i // size}" for i in range(size)]
@@ -54,6 +67,7 @@ def stand_in(tmp_path_factory):
 def test_runs_fast(name, stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("FEDZDA_DATA", str(stand_in))
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["run", name, "--fast", "engine={name: inline}"])
+    report = f"report={str(name in REPORTED).lower()}"
+    result = CliRunner().invoke(app, ["run", name, "--fast", "engine={name: inline}", report])
     assert result.exit_code == 0, result.output
     assert "run folder" in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,7 @@ def sweep(
     if dry_run:
         from fedzda.platform.sweep.plan import plan
 
-        typer.echo(plan(found, cells, jobs))
+        typer.echo(plan(found, cells, jobs, _Timing(quiet)))
     elif tables is not None:
         from fedzda.platform.sweep.pages import write_pages
 
@@ -73,6 +74,19 @@ def _run(found: Sweep, cells: list[Cell], jobs: int, quiet: bool) -> None:
     if failures:
         _tell(found, failures)
         raise typer.Exit(1)
+
+
+class _Timing:
+    """One line on a terminal, written over by the next: what is being timed."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.shown = sys.stderr.isatty() and not quiet
+
+    def __call__(self, name: str, number: int, total: int) -> None:
+        """A kind of cell is looked at."""
+        if self.shown:
+            text = f"timing {number} of {total}: {name}"
+            typer.echo(f"\r\x1b[K{text if number < total else ''}", err=True, nl=False)
 
 
 class _Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,11 +18,20 @@ from fedzda.platform.sweep.runner import runnable
 _UNKNOWN = "unknown"
 
 
-def plan(sweep: Sweep, cells: Sequence[Cell], jobs: int) -> str:
+def plan(
+    sweep: Sweep, cells: Sequence[Cell], jobs: int, on_kind: Callable[[str, int, int], None]
+) -> str:
     """A line per kind of cell (all labels but the seed), and the sum.
 
     The time of a cell is the mean of its finished siblings; where there are none, a prediction from
     a pilot of a few rounds.
+
+    Args:
+        sweep: The sweep.
+        cells: Its cells, or some.
+        jobs: Cells at once.
+        on_kind: Called with a kind's name, its number (from 1) and how many there are, before its
+            time is found: a pilot takes seconds.
     """
     able = {cell.name for cell in runnable(cells)}
     kinds: dict[str, list[Cell]] = {}
@@ -30,7 +39,8 @@ def plan(sweep: Sweep, cells: Sequence[Cell], jobs: int) -> str:
         kinds.setdefault(" ".join(cell.labels.values()), []).append(cell)
     rows = [("cell", "seeds", "done", "to run", "each", "all")]
     total, unknown = 0.0, False
-    for name, own in kinds.items():
+    for number, (name, own) in enumerate(kinds.items(), 1):
+        on_kind(name, number, len(kinds))
         results = [read_result(sweep, cell) for cell in own]
         waiting = [c for c, r in zip(own, results, strict=True) if r is None and c.name in able]
         each = [r.data["seconds"] for r in results if r is not None]

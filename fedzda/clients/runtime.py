@@ -14,6 +14,7 @@ from fedzda.base import ImageSpec, UserError, numpy_rng
 from fedzda.clients.cohort import can_vectorise, train_cohort
 from fedzda.clients.evaluation import Figures, evaluate_segments
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
+from fedzda.clients.incremental.phases import Phases
 from fedzda.clients.training import train
 from fedzda.clients.weights import load_arrays, snapshot
 from fedzda.platform import plugins
@@ -24,8 +25,11 @@ from fedzda.platform.engines.calls import Call, Reply
 from fedzda.platform.groups import client_groups
 from fedzda.platform.parts import build_model, build_task
 from fedzda.platform.records import Content
+from fedzda.platform.scenario.labels import relabelled
+from fedzda.platform.scenario.schedule import schedule_of
 
 _HOOKS = {
+    "incremental": "fedzda.clients.hooks.incremental:Incremental",
     "pooled-data": "fedzda.clients.hooks.pooled:PooledData",
     "keep-model": "fedzda.clients.hooks.personal:KeepModel",
     "keep-batchnorm": "fedzda.clients.hooks.personal:KeepBatchNorm",
@@ -52,6 +56,10 @@ _REHEARSED = 64
 """Clients of the largest leaf that is trained at once."""
 
 
+_IDLE = {"num-examples": 0, "loss": 0.0, "steps": 0}
+"""What a client without samples of the current phase says; it counts nothing in the mean."""
+
+
 _SHOWN = 4
 """Test samples in the picture for the report."""
 
@@ -68,6 +76,11 @@ class ClientRuntime:
     def __init__(self, config: dict[str, Any], federation: str, device: str) -> None:
         self.config = from_dict(config)
         self.federation = Federation.open(Path(federation))
+        self.phases: Phases | None = None
+        if self.config.scenario is not None:
+            schedule = schedule_of(self.config.scenario, len(self.federation.class_names))
+            self.federation = relabelled(self.federation, schedule)
+            self.phases = Phases(schedule, self.federation)
         if self.federation.image is None:
             raise UserError("the data set has no images, and the task needs some.")
         self.image: ImageSpec = self.federation.image
@@ -117,6 +130,17 @@ class ClientRuntime:
             return pixels.contiguous(memory_format=torch.channels_last)
         return tensor
 
+    def rows(self, call: Call, split: Split) -> np.ndarray:
+        """Rows of a client for ``split`` that exist in the round of a call."""
+        rows = self.federation.indices(call.client, split)
+        return rows if self.phases is None else self.phases.rows(rows, split, call.round)
+
+    def _load(self, call: Call, arrays: dict[str, Any]) -> None:
+        """Put arrays into the resident model, with the head of the call's round."""
+        load_arrays(self.model, arrays)
+        if self.phases is not None:
+            self.phases.tell(self.model, call.round)
+
     def handle(self, call: Call) -> Reply:
         """Train or evaluate one client."""
         if call.phase == "train":
@@ -128,8 +152,10 @@ class ClientRuntime:
 
     def train(self, call: Call) -> Reply:
         """One client's round: received weights in, trained weights out."""
-        load_arrays(self.model, self.received(call))
-        rows = self.federation.indices(call.client, "train")
+        self._load(call, self.received(call))
+        rows = self.rows(call, "train")
+        if len(rows) == 0 and self.phases is not None:
+            return _trained(call, snapshot(self.model), _IDLE, {}, call.state)
         if len(rows) == 0:
             raise UserError(f"client {call.client} has no training samples.")
         kept = call.state
@@ -175,12 +201,14 @@ class ClientRuntime:
         wanted = self.config.engine.vectorise
         if wanted is False or (wanted == "auto" and self.device.type == "cpu"):
             return None
-        rows = [self.federation.indices(call.client, "train") for call in calls]
+        rows = [self.rows(call, "train") for call in calls]
         if self._hooks(calls[0].content.config()) or min(map(len, rows)) == 0:
             return None
         data = [self.batch(own) for own in rows]
         if not self._vectorises(data):
             return None
+        if self.phases is not None:
+            self.phases.tell(self.model, calls[0].round)
         seed, round_ = self.seed, calls[0].round
         rngs = [numpy_rng(seed, "batches", round_, call.client) for call in calls]
         local = self.config.local
@@ -202,10 +230,14 @@ class ClientRuntime:
 
     def _evaluate_many(self, calls: list[Call], first: dict[str, Any]) -> list[Reply]:
         """One model on many clients' samples in large batches."""
-        load_arrays(self.model, first)
+        self._load(calls[0], first)
         split = _split(calls[0])
-        rows = [self.federation.indices(call.client, split) for call in calls]
+        rows = [self.rows(call, split) for call in calls]
         results = evaluate_segments(self, self.model, rows, self.config.evaluate.batch_size)
+        last = calls[0].phase == "evaluate" and calls[0].round == self.config.rounds
+        if last and split == "test":
+            for call, (_, details) in zip(calls, results, strict=True):
+                details.update(self.task.client_figures(self, call.client))
         return [
             _evaluated(call, len(own), figures)
             for call, own, figures in zip(calls, rows, results, strict=True)
@@ -213,8 +245,8 @@ class ClientRuntime:
 
     def _evaluate_own(self, call: Call) -> Reply:
         """The received model, with the arrays that the client keeps to itself in their place."""
-        load_arrays(self.model, {**self.received(call), **call.state.arrays.get("personal", {})})
-        rows = self.federation.indices(call.client, _split(call))
+        self._load(call, {**self.received(call), **call.state.arrays.get("personal", {})})
+        rows = self.rows(call, _split(call))
         size = self.config.evaluate.batch_size
         return _evaluated(call, len(rows), evaluate_segments(self, self.model, [rows], size)[0])
 
@@ -232,6 +264,8 @@ class ClientRuntime:
         load_arrays(self.model, arrays)
         table = self.federation.test
         rows = np.arange(len(next(iter(table.values()))))
+        if self.phases is not None:
+            rows = self.phases.tested(self.model, rows, self.config.rounds)
         size = self.config.evaluate.batch_size
         return evaluate_segments(self, self.model, [rows], size, table)[0][0]
 

@@ -134,7 +134,18 @@ def lsq(x: torch.Tensor, grid: Grid, step: torch.Tensor, values_per_step: int) -
     largest = max(grid.qmax - int(grid.zero_point.min()), 1)
     factor = 1 / math.sqrt(values_per_step * largest)
     scaled = step * factor
-    step = _spread(scaled + (step - scaled).detach(), x, grid.axis)
+    return on_learned_grid(x, grid, scaled + (step - scaled).detach())
+
+
+def on_learned_grid(x: torch.Tensor, grid: Grid, step: torch.Tensor) -> torch.Tensor:
+    """``x`` on a grid with a learned step, equation 3 without a factor on the step's gradient.
+
+    Args:
+        x: Values.
+        grid: Levels, zero point and axis; its scale is not used.
+        step: The learned step, positive, ``()`` or ``(C,)``.
+    """
+    step = _spread(step, x, grid.axis)
     zero_point = _spread(grid.zero_point.to(x), x, grid.axis)
     level = torch.minimum(torch.maximum(x / step, grid.qmin - zero_point), grid.qmax - zero_point)
     level = level + (torch.round(level) - level).detach()

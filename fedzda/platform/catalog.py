@@ -178,6 +178,11 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "CIFAR ResNet, 20 layers",
             f"{_MODEL_CONFIG}:ResNet20Config",
         ),
+        "resnet-32": Entry(
+            f"{_MODELS}.resnet:ResNet32",
+            "CIFAR ResNet, 32 layers, no last ReLU (LUCIR)",
+            f"{_MODEL_CONFIG}:ResNet32Config",
+        ),
         "resnet-18": Entry(
             f"{_MODELS}.resnet:ResNet18",
             "ResNet-18 with a CIFAR stem",
@@ -208,6 +213,11 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "segmentation with average pooling and concatenation",
             f"{_GSANET_CONFIG}:DeepLabV3PlusConfig",
         ),
+        "diffusion-unet": Entry(
+            f"{_MODELS}.diffusion_unet:DiffusionUNet",
+            "noise predictor of a diffusion model, from diffusers",
+            f"{_MODEL_CONFIG}:DiffusionUNetConfig",
+        ),
         "lr-aspp": Entry(
             "fedzda.vision.gsanet.lr_aspp:LRASPP",
             "segmentation with the light head of MobileNetV3",
@@ -224,6 +234,18 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "fedzda.clients.tasks.segmentation:Segmentation",
             "cross entropy per pixel; mIoU from summed confusion matrices",
             "fedzda.clients.tasks.config:SegmentationConfig",
+        ),
+        "diffusion": Entry(
+            "fedzda.clients.tasks.diffusion:Diffusion",
+            "noise prediction of a diffusion model; cheap sampling on devices",
+            "fedzda.clients.tasks.config:DiffusionConfig",
+        ),
+    },
+    "scenarios": {
+        "class-incremental": Entry(
+            "fedzda.clients.incremental.head:fit_head",
+            "classes arrive in phases",
+            "fedzda.platform.scenario.config:ClassIncrementalConfig",
         ),
     },
     "synthesizers": {
@@ -299,6 +321,11 @@ CATALOG: dict[str, dict[str, Entry]] = {
                 ("oracle", "oracle", "Oracle", "control: real images of the missing classes"),
             ]
         },
+        "fed-dfgr": Entry(
+            f"{_STRATEGIES}.fed_dfgr:FedDFGR",
+            "class-incremental learning with data-free replay and two teachers",
+            f"{_STRATEGIES}.incremental_config:FedDFGRConfig",
+        ),
         "flwr-fed-avg": _flwr("FlwrFedAvgConfig", "Flower's FedAvg"),
         "flwr-fed-prox": _flwr(
             "FlwrFedProxConfig", "Flower's FedProx; the proximal term is added at the client"

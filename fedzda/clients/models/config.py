@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fedzda.base import StrictConfig
 
@@ -61,6 +61,14 @@ class ResNet20Config(StrictConfig):
     """Normalisation: batch or group."""
 
 
+class ResNet32Config(StrictConfig):
+    """CIFAR ResNet with 32 weighted layers, as class-incremental studies use it."""
+
+    name: Literal["resnet-32"] = "resnet-32"
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
 class ResNet18Config(StrictConfig):
     """ResNet-18 with a 3x3 stem and no first pooling."""
 
@@ -91,3 +99,32 @@ class MobileNetV2Config(StrictConfig):
     name: Literal["mobilenet-v2"] = "mobilenet-v2"
     norm: DeepNorm = "batch"
     """Normalisation: batch or group."""
+
+
+class DiffusionUNetConfig(StrictConfig):
+    """The U-Net of a denoising diffusion model (``UNet2DModel`` of diffusers), unconditional.
+
+    Attention stands in every resolution but the first, and in the middle.
+    """
+
+    name: Literal["diffusion-unet"] = "diffusion-unet"
+    widths: list[Annotated[int, Field(ge=8)]] = Field(default=[32, 64], min_length=1)
+    """Channels of each resolution, from the full one down; each is half of the one before."""
+    layers: int = Field(default=2, ge=1)
+    """Residual blocks per resolution on the way down; one more on the way up."""
+    norm_groups: int = Field(default=8, ge=1)
+    """Groups of every GroupNorm; must divide every width."""
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the moving average of the weights per training step, less in the first steps; the
+    average is what is evaluated and sampled from. It travels with the model, which makes that twice
+    as large; 0: none."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DiffusionUNetConfig:
+        odd = [width for width in self.widths if width % self.norm_groups]
+        if odd:
+            raise ValueError(
+                f"norm_groups must divide every width (got {self.norm_groups} and {odd[0]}); "
+                "choose a divisor"
+            )
+        return self

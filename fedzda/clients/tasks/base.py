@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 
 from fedzda.base import ImageSpec, StrictConfig
+
+if TYPE_CHECKING:
+    from fedzda.clients.runtime import ClientRuntime
 
 Batch = Mapping[str, torch.Tensor]
 """Columns of a data set, each with the samples along the first dimension."""
@@ -43,6 +46,11 @@ class Task(ABC):
     def outputs(self, model: nn.Module, batch: Batch) -> Outputs:
         """What ``model`` makes of a batch, samples along the first dimension."""
 
+    @property
+    def augments(self) -> bool:
+        """Whether :meth:`augment` changes anything."""
+        return type(self).augment is not Task.augment
+
     def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
         """What a training step sees of a batch: the batch itself, or random changes of it.
 
@@ -51,6 +59,16 @@ class Task(ABC):
             rng: The client's random numbers for this round, on the CPU.
         """
         return batch
+
+    def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
+        """Figures of one client that are no sums over samples, in the last evaluation on its test
+        split; by default there are none.
+
+        Args:
+            runtime: Holds the evaluated model and the data.
+            client: Number of the client.
+        """
+        return {}
 
     def sheet(self, model: nn.Module, batch: Batch, class_names: list[str]) -> torch.Tensor | None:
         """A picture ``(3, height, width)`` in [0, 1] of what ``model`` makes of a few samples.

@@ -25,6 +25,7 @@ class Classification(Task):
     def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
         assert isinstance(config, ClassificationConfig)
         self.label_smoothing = config.label_smoothing
+        self.crop_padding, self.flip = config.crop_padding, config.flip
         self.num_classes = image.num_classes
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -32,6 +33,23 @@ class Classification(Task):
         return functional.cross_entropy(
             model(batch["image"]), batch["label"], label_smoothing=self.label_smoothing
         )
+
+    @property
+    def augments(self) -> bool:
+        """Whether crops or mirror images are configured."""
+        return self.crop_padding > 0 or self.flip
+
+    def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """Random crops and mirror images, each image by itself, if configured."""
+        if not self.augments:
+            return batch
+        images = batch["image"]
+        if self.crop_padding:
+            images = random_crops(images, self.crop_padding, rng)
+        if self.flip:
+            mirrored = torch.rand(len(images), generator=rng).to(images.device) < 0.5
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        return {**batch, "image": images}
 
     def outputs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Logits ``(N, num_classes)``."""
@@ -94,3 +112,13 @@ class Classification(Task):
                 f"the data set (got {found} for N = 2). Set its number of outputs to "
                 f"{image.num_classes}."
             )
+
+
+def random_crops(images_NCHW: torch.Tensor, padding: int, rng: torch.Generator) -> torch.Tensor:
+    """Each image moved by up to ``padding`` pixels; what comes in from outside is 0, the mean."""
+    size, _, height, width = images_NCHW.shape
+    padded = functional.pad(images_NCHW, (padding,) * 4)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+    top, left = torch.randint(2 * padding + 1, (2, size), generator=rng)
+    rows = torch.arange(size, device=images_NCHW.device)
+    return windows[rows, :, top.to(rows.device), left.to(rows.device)]

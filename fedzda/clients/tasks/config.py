@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fedzda.base import StrictConfig
+from fedzda.compression.diffusion.config import FRDiffConfig, TDQConfig, TDQTrainingConfig
 from fedzda.vision.gsanet.config import AugmentationConfig
 
 
@@ -17,6 +19,10 @@ class ClassificationConfig(StrictConfig):
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of the target spread evenly over all classes in training; the reported loss is the
     plain cross entropy."""
+    crop_padding: int = Field(default=0, ge=0)
+    """Train on random crops of images padded by so many pixels of the mean colour (CIFAR: 4)."""
+    flip: bool = False
+    """Mirror half of the training images left to right."""
 
 
 class SegmentationConfig(StrictConfig):
@@ -34,3 +40,57 @@ class SegmentationConfig(StrictConfig):
     """Random scale, crop, flip and colour of training images; left out: none."""
     boundary_radius: int = Field(default=2, ge=1)
     """Tolerance of the boundary F score in pixels."""
+
+
+class SamplingVariantConfig(StrictConfig):
+    """How a device samples: with all steps, or cheaper."""
+
+    steps: int | None = Field(default=None, ge=2)
+    """Sampling steps; left out: ``task.sampling_steps``."""
+    frdiff: FRDiffConfig | None = None
+    """Reuse features over steps; left out: not."""
+    tdq: TDQConfig | None = None
+    """Quantize the network, its steps fitted without images; left out: float."""
+
+    @property
+    def title(self) -> str:
+        """A short name, such as ``frdiff-2 tdq-w4a8``."""
+        parts = [] if self.steps is None else [f"ddim-{self.steps}"]
+        if self.frdiff is not None:
+            parts.append(f"frdiff-{self.frdiff.interval}")
+        if self.tdq is not None:
+            bits = self.tdq
+            parts.append(f"{bits.method}-w{bits.weight_bits}a{bits.activation_bits}")
+        return " ".join(parts) or "full"
+
+
+class DiffusionConfig(StrictConfig):
+    """A denoising diffusion model: T = 1000 time steps, linear betas from 1e-4 to 0.02."""
+
+    fast: ClassVar[Mapping[str, Any]] = {
+        "samples": 8,
+        "judge_steps": 5,
+        "sampling_steps": 4,
+        "calibration_passes": 1,
+    }
+
+    name: Literal["diffusion"] = "diffusion"
+    bins: int = Field(default=4, ge=1)
+    """Equal parts of all time steps whose noise errors are told apart."""
+    samples: int = Field(default=100, ge=0)
+    """Images that every client makes in the last evaluation, to be compared with the clients'
+    images (at most 2,000 of them) in the features of a classifier that is trained on them for this
+    measurement; 0: none. Compare distances at one number of images only."""
+    judge_steps: int = Field(default=600, ge=1)
+    """Training steps of that classifier, on batches of 64."""
+    sampling_steps: int = Field(default=50, ge=2)
+    """Steps of deterministic DDIM."""
+    clip: bool = True
+    """Clip the predicted image to [-1, 1] at every step, without which samples of a model that is
+    not trained to the end may run away."""
+    variants: list[SamplingVariantConfig] = Field(default=[SamplingVariantConfig()], min_length=1)
+    """How devices sample: client ``k`` as number ``k`` modulo their count says."""
+    calibration_passes: int = Field(default=20, ge=1)
+    """Forward passes, on 32 noisy images each, that set the first steps of quantized variants."""
+    fitting: TDQTrainingConfig = TDQTrainingConfig(steps=150, batch_size=32, lr=2e-3)
+    """Fitting of the steps of quantized variants, on trajectories of the model itself."""

@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/diffusion.py``: what is trained, sampled, measured and told."""

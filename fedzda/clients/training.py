@@ -50,6 +50,11 @@ def train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.
 def _train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.Generator) -> None:
     for hook in hooks:
         hook.start(run)
+    trained = [hook.train(run, config, rng) for hook in hooks]
+    if any(trained):
+        for hook in hooks:
+            hook.finish(run)
+        return
     size = len(next(iter(run.data.values())))
     run.model.train()
     if size == 1:

@@ -268,6 +268,12 @@ class PrivacyConfig(StrictConfig):
     outside the guarantee."""
 
 
+class ScenarioConfig(StrictConfig):
+    """What every scenario shares."""
+
+    name: str
+
+
 class SimulationConfig(StrictConfig):
     """A federated simulation."""
 
@@ -285,6 +291,10 @@ class SimulationConfig(StrictConfig):
         default={"name": "classification"}  # type: ignore[assignment]
     )
     """Loss and metrics."""
+    scenario: Annotated[SerializeAsAny[ScenarioConfig] | None, Slot("scenarios", target=False)] = (
+        None
+    )
+    """How the data change over the rounds; left out: not at all."""
     local: LocalConfig = LocalConfig()
     """Training on a client."""
     strategy: Annotated[SerializeAsAny[StrategyConfig], Slot("strategies")]

@@ -29,6 +29,8 @@ def build_model(config: SimulationConfig, image: ImageSpec) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(low << 31 ^ high)
         model = _build("models", config.model, "build", image)
+        if config.scenario is not None:
+            model = plugins.load("scenarios", config.scenario.name)(model, config.scenario)
     if not isinstance(model, nn.Module):
         raise UserError(f"model must be a torch.nn.Module, found {type(model).__name__}.")
     return model

@@ -36,6 +36,8 @@ from fedzda.platform.recorder import Recorder
 from fedzda.platform.records import array_record
 from fedzda.platform.rounds import RoundLoop, Totals
 from fedzda.platform.runs import Run, RunFolder, load
+from fedzda.platform.scenario.labels import relabelled
+from fedzda.platform.scenario.schedule import check_rounds, schedule_of
 from fedzda.platform.setting import Setting
 from fedzda.platform.state_codec import restore
 from fedzda.platform.stopping import Stopping, StopState
@@ -102,7 +104,7 @@ class Simulation:
 
         folder = folder or Path.cwd()
         plugins.add_plugin_folder(folder)
-        federation = prepare(config.data, config.seed, folder)
+        federation = dealt(config, folder)
         image = image_of(federation)
         check_cohort(config, federation)
         client_groups(config, federation)
@@ -287,6 +289,16 @@ def _unwritten(error: OSError, folder: RunFolder) -> RunError:
     )
 
 
+def dealt(config: SimulationConfig, folder: Path) -> Federation:
+    """The data of a run, with the classes in the order of its scenario, if it has one."""
+    federation = prepare(config.data, config.seed, folder)
+    if config.scenario is None:
+        return federation
+    schedule = schedule_of(config.scenario, len(federation.class_names))
+    check_rounds(schedule, config.rounds)
+    return relabelled(federation, schedule)
+
+
 def image_of(federation: Federation) -> ImageSpec:
     """The images of a federation; every task so far needs some."""
     if federation.image is None:
@@ -338,7 +350,7 @@ def model_from(config: SimulationConfig, folder: Path, arrays: dict[str, np.ndar
 
     from fedzda.platform.parts import build_model
 
-    federation = prepare(config.data, config.seed, folder)
+    federation = dealt(config, folder)
     model = build_model(config, image_of(federation))
     model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
     return model.eval()

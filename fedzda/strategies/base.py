@@ -88,9 +88,12 @@ class MeanStrategy(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The weighted mean of the clients' models, handed to :meth:`improve`."""
+        """The weighted mean of the clients' models, handed to :meth:`improve`.
+
+        None where nobody had anything to train on: the model then stays as it is.
+        """
         valid = [reply for reply in replies if not reply.has_error()]
-        if not valid:
+        if not any(float(reply.content["metrics"]["num-examples"]) for reply in valid):  # type: ignore[arg-type]
             return None, None
         mean = self.mean(valid)
         metrics = aggregate_metricrecords([_metrics_only(m) for m in valid], "num-examples")

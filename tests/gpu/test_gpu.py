@@ -1,5 +1,7 @@
 """What only a GPU can show. Run with ``pytest -m gpu tests/gpu``."""
 
+import json
+
 import pytest
 import torch
 
@@ -40,3 +42,16 @@ def test_workers_that_share_a_gpu_are_as_many_as_fit(tmp_path, monkeypatch):
     footprint, placement = measured
     assert 2**26 < footprint.worker < footprint.total
     assert placement.workers * placement.gpus <= torch.cuda.device_count()
+
+
+def test_phases_on_a_gpu(tmp_path):
+    """Replay and two teachers learn what they learn on a CPU, up to rounding."""
+    found = {}
+    for device in ("cpu", "cuda"):
+        changes = ["rounds=12", f"output={tmp_path / device}"]
+        changes.append(f"engine={{name: inline, device: {device}}}")
+        loaded = load_config("fed-dfgr-digits", changes)
+        run = Simulation.build(loaded.config, folder=loaded.folder).run()
+        figures = json.loads((run.path / "artifacts" / "incremental.json").read_text())
+        found[device] = figures["average"]
+    assert found["cuda"] == pytest.approx(found["cpu"], abs=0.03)

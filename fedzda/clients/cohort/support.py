@@ -70,7 +70,7 @@ def _task(task: Task) -> str:
     offered = age["sample_losses"]
     if offered is None:
         return f"task {type(task).__name__} has no sample_losses."
-    if type(task).augment is not Task.augment:
+    if task.augments:
         return f"task {type(task).__name__} augments its batches."
     if any(other is not None and other < offered for other in age.values()):
         return (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from fedzda.platform.config import LocalConfig
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.records import Arrays, Content
 
@@ -57,6 +59,10 @@ class Hook:
 
     def start(self, run: LocalRun) -> None:
         """Before the first step; ``run.model`` holds the received weights."""
+
+    def train(self, run: LocalRun, config: LocalConfig, rng: np.random.Generator) -> bool:
+        """Train ``run.model`` in place of the usual loop; False: leave it to that loop."""
+        return False
 
     def loss(self, run: LocalRun, batch: Batch, loss: torch.Tensor) -> torch.Tensor:
         """The loss to minimise on a batch."""

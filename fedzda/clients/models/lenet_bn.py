@@ -21,6 +21,8 @@ _SMALLEST_UNPADDED = 28
 class LeNetBN(nn.Module):
     """Two 5x5 convolutions with 2x2 max pooling, two linear layers.
 
+    ``stages`` names the last module after each convolution and after the first linear layer.
+
     Args:
         in_channels: Channels of the images.
         num_classes: Number of logits.
@@ -65,6 +67,7 @@ class LeNetBN(nn.Module):
             nn.ReLU(),
         )
         self.classifier = nn.Linear(4 * width, num_classes)
+        self.stages = ["features.3", "features.7", "features.11"]
 
     @classmethod
     def build(cls, config: StrictConfig, image: ImageSpec) -> LeNetBN:

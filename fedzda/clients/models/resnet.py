@@ -3,7 +3,9 @@
 ``resnet-8`` and ``resnet-20`` are the CIFAR networks of section 4.2 (6n+2 layers, 16/32/64
 channels) with the paper's parameter-free shortcuts ("option A"): 75,290 and 269,722 parameters on
 CIFAR-10. ``resnet-18`` is the ImageNet network with a 3x3 stem of stride 1 and no first pooling,
-as is usual for CIFAR: 11,173,962 parameters.
+as is usual for CIFAR: 11,173,962 parameters. ``resnet-32`` is the network of LUCIR (Hou et al.,
+CVPR 2019): 1x1 convolutions with BatchNorm as shortcuts, and no ReLU after the last block, so that
+features may be negative; 466,906 parameters on CIFAR-10, 1,232 BatchNorm channels.
 """
 
 from __future__ import annotations
@@ -12,7 +14,13 @@ import torch
 from torch import nn
 
 from fedzda.base import ImageSpec, StrictConfig
-from fedzda.clients.models.config import DeepNorm, ResNet8Config, ResNet18Config, ResNet20Config
+from fedzda.clients.models.config import (
+    DeepNorm,
+    ResNet8Config,
+    ResNet18Config,
+    ResNet20Config,
+    ResNet32Config,
+)
 from fedzda.clients.models.layers import norm_2d
 
 
@@ -42,12 +50,20 @@ class BasicBlock(nn.Module):
         norm: ``batch`` or ``group``.
         project: Use a 1x1 convolution for a shortcut that changes shape ("option B"); otherwise
             :class:`PadShortcut`.
+        relu: Whether a ReLU follows the sum.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, norm: DeepNorm, project: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        norm: DeepNorm,
+        project: bool,
+        relu: bool = True,
     ) -> None:
         super().__init__()
+        self.relu = relu
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.norm1 = norm_2d(norm, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
@@ -67,11 +83,14 @@ class BasicBlock(nn.Module):
         """``(N, C, H, W)`` to ``(N, out, H/stride, W/stride)``."""
         out = torch.relu(self.norm1(self.conv1(x_NCHW)))
         out = self.norm2(self.conv2(out))
-        return torch.relu(out + self.shortcut(x_NCHW))
+        out = out + self.shortcut(x_NCHW)
+        return torch.relu(out) if self.relu else out
 
 
 class ResNet(nn.Module):
     """3x3 stem, stages of basic blocks, global average, linear classifier.
+
+    ``stages`` names the last module of every stage.
 
     The stages halve the map, all but the first. Any image size works; below 8 pixels the last
     maps shrink to one pixel.
@@ -83,6 +102,7 @@ class ResNet(nn.Module):
         blocks: Blocks per stage.
         norm: ``batch`` or ``group``.
         project: Shortcuts with a 1x1 convolution (see :class:`BasicBlock`).
+        last_relu: Whether a ReLU follows the last block.
     """
 
     def __init__(
@@ -93,6 +113,7 @@ class ResNet(nn.Module):
         blocks: int,
         norm: DeepNorm,
         project: bool,
+        last_relu: bool = True,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(in_channels, channels[0], 3, padding=1, bias=False)
@@ -102,9 +123,12 @@ class ResNet(nn.Module):
         for index, after in enumerate(channels):
             for block in range(blocks):
                 stride = 2 if index > 0 and block == 0 else 1
-                stages.append(BasicBlock(before, after, stride, norm, project))
+                last = index == len(channels) - 1 and block == blocks - 1
+                relu = last_relu or not last
+                stages.append(BasicBlock(before, after, stride, norm, project, relu))
                 before = after
         self.blocks = nn.Sequential(*stages)
+        self.stages = [f"blocks.{(stage + 1) * blocks - 1}" for stage in range(len(channels))]
         self.classifier = nn.Linear(before, num_classes)
         kaiming_convolutions(self)
 
@@ -148,6 +172,22 @@ class ResNet20(ResNet):
     def build(cls, config: StrictConfig, image: ImageSpec) -> ResNet20:
         """The model of a configuration block for the images of a data set."""
         assert isinstance(config, ResNet20Config)
+        return cls(image.shape[0], image.num_classes, config.norm)
+
+
+class ResNet32(ResNet):
+    """CIFAR ResNet with five blocks per stage, projections and no last ReLU; arguments as above."""
+
+    Config = ResNet32Config
+
+    def __init__(self, in_channels: int, num_classes: int, norm: DeepNorm = "batch") -> None:
+        channels = (16, 32, 64)
+        super().__init__(in_channels, num_classes, channels, 5, norm, project=True, last_relu=False)
+
+    @classmethod
+    def build(cls, config: StrictConfig, image: ImageSpec) -> ResNet32:
+        """The model of a configuration block for the images of a data set."""
+        assert isinstance(config, ResNet32Config)
         return cls(image.shape[0], image.num_classes, config.norm)
 
 

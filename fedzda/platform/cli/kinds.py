@@ -10,6 +10,7 @@ KINDS = {
     "datasets": ("data", "dataset"),
     "partitioners": ("partition", "partitioner"),
     "shifts": ("shift",),
+    "scenarios": ("scenario",),
     "synthesizers": ("synthesizer",),
     "tasks": ("task",),
     "engines": ("engine",),

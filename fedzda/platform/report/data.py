@@ -158,6 +158,11 @@ class RunData:
         return dict(enumerate(self.heterogeneity.get("clusters") or []))
 
     @cached_property
+    def phases(self) -> dict[str, Any]:
+        """Figures of class-incremental learning after every phase, for a run that has phases."""
+        return load.artifact(self.folder.path, "incremental.json")
+
+    @cached_property
     def probe(self) -> dict[str, Any]:
         """What ``fedzda probe`` found, if it was run."""
         return load.artifact(self.folder.path, "probe.json")

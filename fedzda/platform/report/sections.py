@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from fedzda.platform.fairness import BOOTSTRAP_LIMIT, tail_size
-from fedzda.platform.report import benefit, groups, leakage, predictions, skew
+from fedzda.platform.report import benefit, groups, leakage, phases, predictions, skew
 from fedzda.platform.report.blocks import embedded, section, table
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
@@ -84,6 +84,7 @@ def tables(data: RunData) -> list[Markup]:
     )
     parts = (
         section("All fairness figures", _figures(data)),
+        phases.part(data),
         tag("div", sides) if sides else None,
         predictions.part(data),
         section("Sample synthetic images", _images(data), wide=True),

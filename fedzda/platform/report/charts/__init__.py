@@ -11,6 +11,7 @@ from fedzda.platform.report.charts import (
     groups,
     labels,
     leakage,
+    phases,
     progress,
     recall,
     size,
@@ -25,6 +26,18 @@ __all__ = ["Chart", "draw_all"]
 
 def draw_all(data: RunData) -> list[Chart]:
     """Every chart that the run has numbers for, in the order of the report."""
-    parts = (spread, progress, size, groups, benefit, leakage, skew, recall, labels, clusters)
+    parts = (
+        spread,
+        progress,
+        phases,
+        size,
+        groups,
+        benefit,
+        leakage,
+        skew,
+        recall,
+        labels,
+        clusters,
+    )
     drawn = [part.draw(data) for part in parts]
     return [chart for chart in drawn if chart is not None]

@@ -8,10 +8,10 @@ from fedzda.clients.models.layers import BatchNorm1d
 from fedzda.clients.models.lenet_bn import LeNetBN
 from fedzda.clients.models.mlp import MLP
 from fedzda.clients.models.mobilenet_v2 import MobileNetV2
-from fedzda.clients.models.resnet import ResNet8, ResNet18, ResNet20
+from fedzda.clients.models.resnet import ResNet8, ResNet18, ResNet20, ResNet32
 from fedzda.clients.models.wrn import WRN161, WRN402
 
-BUILT_IN = [MLP, CNN, LeNetBN, ResNet8, ResNet20, ResNet18, WRN161, WRN402, MobileNetV2]
+BUILT_IN = [MLP, CNN, LeNetBN, ResNet8, ResNet20, ResNet18, ResNet32, WRN161, WRN402, MobileNetV2]
 DIGITS = ImageSpec((1, 8, 8), 10, (0.3,), (0.4,))
 MNIST = ImageSpec((1, 28, 28), 10, (0.13,), (0.31,))
 CIFAR = ImageSpec((3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
@@ -40,6 +40,7 @@ def batchnorm_channels(model: nn.Module) -> int:
         (ResNet8, CIFAR, 75_290),
         (ResNet20, CIFAR, 269_722),  # He et al. 2016, table 6: 0.27M
         (ResNet18, CIFAR, 11_173_962),
+        (ResNet32, CIFAR, 466_906),
         (WRN161, CIFAR, 175_066),
         (WRN402, CIFAR, 2_243_546),  # Zagoruyko 2016: 2.2M
         (MobileNetV2, CIFAR, 2_236_682),
@@ -52,6 +53,7 @@ def test_parameter_counts(model, image, count):
 
 def test_batchnorm_channels_of_the_published_networks():
     assert batchnorm_channels(build(ResNet20, CIFAR)) == 688
+    assert batchnorm_channels(build(ResNet32, CIFAR)) == 1232
     assert batchnorm_channels(build(WRN402, CIFAR)) == 2704
 
 
@@ -105,3 +107,12 @@ def test_shortcut_without_parameters_keeps_pixels_and_pads_channels():
 def test_too_small_images_are_refused_with_a_way_out(model):
     with pytest.raises(UserError, match=r"at least 4x4 pixels \(got 3x8\)\. Choose model mlp"):
         build(model, ImageSpec((1, 3, 8), 10, (0.5,), (0.5,)))
+
+
+def test_lucirs_network_ends_without_relu():
+    """Its features may be negative, those of the others may not."""
+    torch.manual_seed(0)
+    for model, negative in ((ResNet32, True), (ResNet20, False)):
+        net = build(model, CIFAR).eval()
+        maps = net.blocks(torch.relu(net.norm(net.stem(torch.randn(2, 3, 32, 32)))))
+        assert bool((maps < 0).any()) == negative

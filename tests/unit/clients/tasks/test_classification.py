@@ -91,3 +91,22 @@ def test_validate_names_the_wrong_number_of_outputs(task):
 def test_validate_names_the_image_shape_a_model_cannot_take(task):
     with pytest.raises(UserError, match=r"shape \(1, 1, 3\).*mat1 and mat2"):
         task.validate(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), IMAGE)
+
+
+def test_crops_and_mirror_images():
+    images = torch.arange(1.0, 13.0).view(1, 1, 3, 4).repeat(40, 1, 1, 1)
+    given = {"image": images, "label": torch.zeros(40, dtype=torch.long)}
+    rng = torch.Generator().manual_seed(0)
+    task = Classification(ClassificationConfig(), IMAGE)
+    assert torch.equal(task.augment(given, rng)["image"], images)
+    task = Classification(ClassificationConfig(crop_padding=1), IMAGE)
+    crops = task.augment(given, rng)["image"]
+    padded = nn.functional.pad(images[0], (1, 1, 1, 1))
+    places = [padded[:, i : i + 3, j : j + 4] for i in range(3) for j in range(3)]
+    found = [next(i for i, p in enumerate(places) if torch.equal(p, crop)) for crop in crops]
+    assert len(set(found)) == 9
+    task = Classification(ClassificationConfig(flip=True), IMAGE)
+    mirrored = task.augment(given, rng)["image"]
+    turned = [torch.equal(image, images[0].flip(2)) for image in mirrored]
+    assert 5 < sum(turned) < 35
+    assert all(t or torch.equal(i, images[0]) for t, i in zip(turned, mirrored, strict=True))

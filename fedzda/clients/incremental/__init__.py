@@ -1,0 +1,1 @@
+"""Class-incremental learning in plain PyTorch: heads, exemplars, distillation, one file each."""

@@ -1,0 +1,40 @@
+"""A class-incremental scenario as a client sees it: which of its samples exist in a round."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from fedzda.clients.incremental.head import head_of
+from fedzda.platform.data.federation import Federation, Split
+from fedzda.platform.scenario.labels import rows_of_phase
+from fedzda.platform.scenario.schedule import PhaseSchedule
+
+
+class Phases:
+    """Rows and head of a round.
+
+    Args:
+        schedule: Rounds and classes of every phase.
+        federation: Relabelled by the schedule.
+    """
+
+    def __init__(self, schedule: PhaseSchedule, federation: Federation) -> None:
+        self.schedule = schedule
+        self.federation = federation
+
+    def rows(self, rows: np.ndarray, split: Split, round_: int) -> np.ndarray:
+        """Training and validation rows of the phase's new classes; test rows of all seen ones."""
+        phase = self.schedule.phase(round_)
+        first = 0 if split == "test" else self.schedule.old(phase)
+        return rows_of_phase(rows, self.federation.train["label"], first, self.schedule.seen(phase))
+
+    def tell(self, model: nn.Module, round_: int) -> None:
+        """Let the head have the classes seen up to a round."""
+        head_of(model).seen = self.schedule.seen(self.schedule.phase(round_))
+
+    def tested(self, model: nn.Module, rows: np.ndarray, round_: int) -> np.ndarray:
+        """Rows of the global test set whose classes have been seen; tells the head as well."""
+        self.tell(model, round_)
+        seen = self.schedule.seen(self.schedule.phase(round_))
+        return rows_of_phase(rows, self.federation.test["label"], 0, seen)

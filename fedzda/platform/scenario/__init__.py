@@ -1,0 +1,1 @@
+"""Runs whose data change over the rounds: classes that arrive in phases."""

@@ -1,0 +1,39 @@
+"""Configuration of scenarios (imports no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from fedzda.platform.config import ScenarioConfig
+
+
+class ClassIncrementalConfig(ScenarioConfig):
+    """Classes arrive in phases; nobody sees the data of earlier phases again, but for exemplars."""
+
+    fast: ClassVar[Mapping[str, Any]] = {"base_rounds": 1, "rounds_per_phase": 1}
+
+    name: Literal["class-incremental"] = "class-incremental"
+    base_classes: int = Field(ge=2)
+    """Classes of phase 0, the base phase."""
+    classes_per_phase: int = Field(ge=1)
+    """Classes of every further phase."""
+    phases: int | None = Field(default=None, ge=1)
+    """Phases after the base phase; left out: until all classes have been seen."""
+    order_seed: int | None = Field(default=1993, ge=0)
+    """Seed of the order of the classes, drawn by NumPy's legacy generator as the field does; null:
+    the data set's own order."""
+    base_rounds: int | None = Field(default=None, ge=1)
+    """Rounds of the base phase; left out: ``rounds_per_phase``."""
+    rounds_per_phase: int = Field(default=1, ge=1)
+    """Rounds of every further phase."""
+    exemplars_per_class: int = Field(default=0, ge=0)
+    """Training samples of each old class that a client may keep, chosen by herding."""
+    exemplars_total: int | None = Field(default=None, ge=1)
+    """Samples that a client may keep for all its old classes together, shared evenly, instead of
+    ``exemplars_per_class``."""
+    head: Literal["linear", "cosine"] = "linear"
+    """The last layer: linear, or a learned scale times the cosine of feature and class embedding
+    (which ``base: lucir`` needs)."""

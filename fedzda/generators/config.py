@@ -35,7 +35,7 @@ class BNMatchConfig(StrictConfig):
 class ZSCGANConfig(StrictConfig):
     """A conditional generator trained against a frozen classifier."""
 
-    fast: ClassVar[dict[str, int]] = {"steps": 5}
+    fast: ClassVar[dict[str, int]] = {"steps": 5, "batch_size": 16}
     amounts: ClassVar[tuple[str, ...]] = ("steps",)
     name: Literal["zs-cgan"] = "zs-cgan"
     steps: int = Field(default=100, ge=1)

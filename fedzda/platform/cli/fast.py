@@ -14,7 +14,7 @@ from fedzda.platform.config import SimulationConfig
 
 
 def fast_overrides(config: SimulationConfig) -> list[str]:
-    """Two rounds, two clients, one batch each, and the ``fast`` values of every component.
+    """Two rounds, two clients, one small batch each, and the ``fast`` values of every component.
 
     The output is a temporary folder, not made yet. What the user typed comes after these
     overrides, so it still holds.
@@ -23,9 +23,11 @@ def fast_overrides(config: SimulationConfig) -> list[str]:
     changes: dict[str, Any] = {
         "rounds": 2,
         "local.steps": 1,
+        "local.batch_size": min(16, config.local.batch_size),
         "strategy.clients_per_round": few,
         "evaluate.every": 1,
         "evaluate.clients": few,
+        "evaluate.batch_size": min(64, config.evaluate.batch_size),
         "checkpoint.every": 1,
         "output": str(Path(tempfile.gettempdir()) / f"fedzda-fast-{secrets.token_hex(4)}"),
     }

@@ -49,6 +49,9 @@ bench-gpu: install  ## clients per second on a GPU, against Flower's stock engin
 docs: install  ## tables of docs/methods from the results that are committed
 	$(BIN)/python benchmarks/fed_zda.py --table digits
 	$(BIN)/python benchmarks/fair_zda.py
+	$(BIN)/python benchmarks/data_free.py --table
+	$(BIN)/python benchmarks/incremental.py --table mnist
+	$(BIN)/python benchmarks/diffusion.py --table frdiff tdq
 
 wheel: install  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist

@@ -21,9 +21,9 @@ bn-distance  zs-cgan with each distance to the BatchNorm statistics at three wei
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
+import docs_page
 import torch
 from data_free_cases import bn_distance, distil, quant
 from data_free_cases.bench import Bench, cells
@@ -63,10 +63,8 @@ def write_table(bench: Bench, part: str) -> None:
     name = bench.path(part, "x").parent.name
     text = table(bench, part)
     print(f"### {name}\n\n{text}\n")
-    pattern = rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)"
     if bench.results == RESULTS:
-        page = PAGE.read_text()
-        PAGE.write_text(re.sub(pattern, lambda m: m[1] + text + m[2], page, flags=re.S))
+        docs_page.put(PAGE, f"table {name}", text)
 
 
 def main() -> None:
@@ -91,7 +89,7 @@ def main() -> None:
     bench = Bench(args.results, args.device, args.full, args.steps, args.only)
     if args.table:
         for part in args.parts or PARTS:
-            if bench.path(part, "x").parent.is_dir():
+            if any(bench.path(part, "x").parent.glob("*.json")):
                 write_table(bench, part)
         return
     for part in args.parts:

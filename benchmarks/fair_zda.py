@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import docs_page
 import numpy as np
 
 from fedzda.platform.sweep.cells import expand
@@ -167,27 +168,17 @@ def deeper(text: str) -> str:
     return re.sub(r"^#", "##", text, flags=re.M)
 
 
-def between(page: str, name: str, text: str) -> str:
-    """The page with the text between the markers ``name`` and ``end``."""
-    pattern = rf"(<!-- {name} -->\n)(?:.*?\n)??(<!-- end -->)"
-    changed, count = re.subn(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.S)
-    assert count == 1, f"{PAGE} has no place for {name}"
-    return changed
-
-
 def main() -> None:
     """Write the page and its figures."""
     FIGURES.mkdir(exist_ok=True)
-    page = PAGE.read_text()
     sweep = load_sweep("fair-zda")
     found = settings(sweep, expand(sweep))
-    page = between(page, "bars", bars({s.labels["data"]: s for s in found}))
-    page = between(page, "tables", body(sweep, found))
+    docs_page.put(PAGE, "bars", bars({s.labels["data"]: s for s in found}))
+    docs_page.put(PAGE, "tables", body(sweep, found))
     tuning = load_sweep("fair-zda-tuning")
     tried = settings(tuning, expand(tuning))
     sections = "\n\n".join(deeper(section(own)) for own in tried)
-    page = between(page, "tuning", sections or "Nothing yet.")
-    PAGE.write_text(page)
+    docs_page.put(PAGE, "tuning", sections or "Nothing yet.")
     print(f"wrote {PAGE}")
 
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import re
 import time
 from pathlib import Path
 from typing import Any
 
+import docs_page
 import numpy as np
 from scipy import stats
 
@@ -157,9 +157,7 @@ def write_table(data: str) -> None:
     """Put the table between its markers in the docs page, and print it."""
     text = table(data)
     print(f"\n{data}\n{text}")
-    page = PAGE.read_text()
-    pattern = rf"(<!-- table {data} -->\n).*?(\n<!-- end -->)"
-    PAGE.write_text(re.sub(pattern, lambda m: m[1] + text + m[2], page, flags=re.S))
+    docs_page.put(PAGE, f"table {data}", text)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import docs_page
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,9 +196,7 @@ def write_table(setting: str) -> None:
     """Put the table between its markers in the docs page, and print it."""
     text = table(setting)
     print(f"\n{setting}\n{text}")
-    page = PAGE.read_text()
-    pattern = rf"(<!-- table {setting} -->\n).*?(\n<!-- end -->)"
-    PAGE.write_text(re.sub(pattern, lambda m: m[1] + text + m[2], page, flags=re.S))
+    docs_page.put(PAGE, f"table {setting}", text)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import docs_page
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,12 +23,7 @@ def update_page(kind: str, name: str, results: Path) -> None:
         plot(arms, name)
     else:
         made = tdq_table(results, name) if kind == "tdq" else both_table(results, name)
-    text, mark = PAGE.read_text(encoding="utf-8"), f"<!-- table {kind}-{name} -->\n"
-    if mark not in text:
-        raise SystemExit(f"{PAGE} has no '{mark.strip()}'")
-    before, _, rest = text.partition(mark)
-    _, end, after = rest.partition("<!-- end -->")
-    PAGE.write_text(f"{before}{mark}{made}\n{end}{after}", encoding="utf-8")
+    docs_page.put(PAGE, f"table {kind}-{name}", made)
     print(made)
 
 
@@ -111,6 +107,7 @@ def plot(arms: dict[str, Cells], name: str) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "fedzda"  # equal figures are equal files
     from matplotlib import pyplot
 
     kinds = {

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import docs_page
 import numpy as np
 from scipy import stats
 
@@ -21,12 +22,7 @@ def update_page(kind: str, size: str, results: Path) -> None:
     """Put a table between its marks in the page."""
     made = federated(results) if kind == "federated" else networks(kind, size, results)
     name = kind if kind == "federated" else f"{kind}-{size}"
-    text, mark = PAGE.read_text(encoding="utf-8"), f"<!-- table {name} -->\n"
-    if mark not in text:
-        raise SystemExit(f"{PAGE} has no '{mark.strip()}'")
-    before, _, rest = text.partition(mark)
-    _, end, after = rest.partition("<!-- end -->")
-    PAGE.write_text(f"{before}{mark}{made}\n{end}{after}", encoding="utf-8")
+    docs_page.put(PAGE, f"table {name}", made)
     print(made)
 
 

@@ -1,10 +1,6 @@
 """The report in a real browser: no error, no request, everything drawn, readable, reachable."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,38 +9,9 @@ from fedzda.platform.report.data import collect
 from fedzda.platform.report.html import page
 
 from ..unit.platform.report.make_run import add_findings, make_run
+from .chromium import CONTRAST, NEEDED, show_as
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None,
-        reason="needs chromium and chromedriver on the PATH (Debian: apt install chromium-driver)",
-    ),
-]
-
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[object]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1280,1000"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-        yield browser
-        browser.quit()
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +26,8 @@ def report(tmp_path_factory):
     return path
 
 
-def look(driver, report, *, scheme="light", width=1280, media="screen"):
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"media": media, "features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-    )
+def look(driver, report, **how):
+    show_as(driver, **how)
     driver.get(report.as_uri())
 
 

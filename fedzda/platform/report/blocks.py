@@ -1,11 +1,14 @@
-"""Building blocks of the page: tables, sections, pictures."""
+"""Building blocks of pages: tables, sections, pictures, charts."""
 
 from __future__ import annotations
 
 import base64
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fedzda.platform.report.charts.base import Drawing
 from fedzda.platform.report.markup import Markup, tag
 
 MAX_IMAGE_BYTES = 1_000_000
@@ -42,3 +45,42 @@ def embedded(file: Path, words: str) -> Markup:
         return tag("figure", tag("figcaption", f"{words}: see artifacts/{file.name}"))
     source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     return tag("figure", tag("img", src=source, alt=words), tag("figcaption", words))
+
+
+def figure(chart: Drawing) -> Markup:
+    """A chart with its heading, its caption, and its numbers as a table and as a CSV file."""
+    plot = tag(
+        "div",
+        chart.svg,
+        class_="plot",
+        tabindex="0",
+        role="group",
+        aria_label=f"{chart.title}. Arrow keys read the values one by one.",
+    )
+    download = tag(
+        "a",
+        "Download as CSV",
+        href=f"data:text/csv;charset=utf-8;base64,{_csv(chart)}",
+        download=f"{chart.key}.csv",
+    )
+    return tag(
+        "figure",
+        tag("h3", chart.title),
+        plot,
+        tag("figcaption", chart.caption),
+        tag(
+            "details",
+            tag("summary", f"Table: {chart.title}"),
+            tag("p", download),
+            table(chart.columns, chart.rows, caption=chart.title),
+        ),
+        id=chart.key,
+        class_="wide" if chart.wide else None,
+    )
+
+
+def _csv(chart: Drawing) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerows([chart.columns, *chart.rows])
+    return base64.b64encode(written.getvalue().encode("utf-8", "replace")).decode()

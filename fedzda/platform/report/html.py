@@ -7,21 +7,20 @@ forbids every request, so that even a hostile client or class name could not sen
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
+from collections.abc import Sequence
 from importlib import resources
 
 from fedzda.platform.report import sections, verdict
-from fedzda.platform.report.blocks import table
-from fedzda.platform.report.charts.base import Chart
+from fedzda.platform.report.blocks import figure
+from fedzda.platform.report.charts.base import Chart, Drawing
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, tag
 
 
 def page(data: RunData, charts: list[Chart]) -> str:
     """The whole document."""
-    style, script = _template("page.css"), _template("page.js")
+    style, script = template("page.css"), template("page.js")
     name = str(data.folder.config.get("name") or data.folder.path.name)
     head = tag(
         "head",
@@ -38,8 +37,8 @@ def page(data: RunData, charts: list[Chart]) -> str:
         tag("header", *sections.heading(data, name)),
         tag(
             "main",
-            _verdict(data),
-            _charts(data, charts),
+            verdict_section(data),
+            charts_section(data, charts),
             tag("div", *sections.tables(data), class_="rest"),
         ),
         tag("footer", tag("p", *sections.footer(data))),
@@ -50,7 +49,8 @@ def page(data: RunData, charts: list[Chart]) -> str:
     return document.encode("utf-8", "replace").decode("utf-8")
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """The style sheet ``page.css`` or the script ``page.js``, which the dashboard shares."""
     folder = resources.files("fedzda.platform.report") / "templates"
     return (folder / name).read_text(encoding="utf-8")
 
@@ -65,8 +65,9 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _verdict(data: RunData) -> Markup:
-    first, *rest = verdict.sentences(data)
+def verdict_section(data: RunData, *, state_first: bool = True) -> Markup:
+    """Who is left behind, in sentences and four figures; see :func:`verdict.sentences`."""
+    first, *rest = verdict.sentences(data, state_first=state_first)
     items = tag("ul", *(tag("li", sentence) for sentence in rest)) if rest else None
     return tag(
         "section",
@@ -78,49 +79,11 @@ def _verdict(data: RunData) -> Markup:
     )
 
 
-def _charts(data: RunData, charts: list[Chart]) -> Markup | None:
+def charts_section(data: RunData, charts: Sequence[Drawing]) -> Markup | None:
     """All charts; the clients to look at first stand beside the narrow ones."""
-    narrow = [_figure(chart) for chart in charts if not chart.wide]
-    wide = [_figure(chart) for chart in charts if chart.wide]
+    narrow = [figure(chart) for chart in charts if not chart.wide]
+    wide = [figure(chart) for chart in charts if chart.wide]
     worst = sections.worst_clients(data)
     if not charts:
         return None
     return tag("section", tag("h2", "Charts"), *narrow, worst, *wide, id="charts", class_="charts")
-
-
-def _figure(chart: Chart) -> Markup:
-    plot = tag(
-        "div",
-        chart.svg,
-        class_="plot",
-        tabindex="0",
-        role="group",
-        aria_label=f"{chart.title}. Arrow keys read the values one by one.",
-    )
-    download = tag(
-        "a",
-        "Download as CSV",
-        href=f"data:text/csv;charset=utf-8;base64,{_csv(chart)}",
-        download=f"{chart.key}.csv",
-    )
-    return tag(
-        "figure",
-        tag("h3", chart.title),
-        plot,
-        tag("figcaption", chart.caption),
-        tag(
-            "details",
-            tag("summary", f"Table: {chart.title}"),
-            tag("p", download),
-            table(chart.columns, chart.rows, caption=chart.title),
-        ),
-        id=chart.key,
-        class_="wide" if chart.wide else None,
-    )
-
-
-def _csv(chart: Chart) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerows([chart.columns, *chart.rows])
-    return base64.b64encode(written.getvalue().encode("utf-8", "replace")).decode()

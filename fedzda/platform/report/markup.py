@@ -39,7 +39,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     return Markup(f"{opening}{join(*children)}</{name}>")
 
 
-_VOID = {"meta", "img", "br", "link", "hr"}
+_VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 def _short(value: object) -> str:

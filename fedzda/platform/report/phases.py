@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fedzda.platform.report.blocks import section, table
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
@@ -16,11 +18,14 @@ def part(data: RunData) -> Markup | None:
     by_round = dict(data.history)
     columns = ["Phase", "Classes seen", "All seen", "Old classes", "New classes"]
     columns += ["Mean over clients", "Worst tenth"]
+    key, name = _other_rule(found)
+    columns += [name] if key else []
     rows = []
     for phase, seen in enumerate(found["classes_seen"]):
         clients = by_round.get(found["last_rounds"][phase], {})
-        shown = [found[key][phase] for key in ("accuracy", "old", "new")]
-        shown += [clients.get(key) for key in ("mean", "worst10")]
+        shown = [found[figure][phase] for figure in ("accuracy", "old", "new")]
+        shown += [clients.get(figure) for figure in ("mean", "worst10")]
+        shown += [found[key][phase]] if key else []
         rows.append([str(phase), str(seen), *map(_percent, shown)])
     lead = (
         f"Average incremental accuracy {_percent(found['average'])} over {len(rows)} of "
@@ -31,11 +36,29 @@ def part(data: RunData) -> Markup | None:
         "All, old and new: accuracy on the global test set after the phase. The average without "
         f"the base phase is {_percent(found['average_without_base'])}, weighted by the classes "
         f"seen {_percent(found['weighted'])}. Clients: their own test samples of the classes seen."
+        + _RULES[key]
     )
     content = join(
         tag("p", lead), table(columns, rows, "Accuracy by phase"), tag("p", note, class_="note")
     )
     return section("What is left of earlier classes", content, wide=True)
+
+
+_RULES = {
+    "": "",
+    "accuracy_nme": " By nearest mean: all seen classes, each sample given the class whose "
+    "exemplars' mean feature is nearest; everything else is the classifier's.",
+    "accuracy_classifier": " Classes are told by the nearest mean of exemplars, the method's own "
+    "rule; by classifier: all seen classes by the last layer instead.",
+}
+"""What is said about the column of a rule that is not the method's own."""
+
+
+def _other_rule(found: dict[str, Any]) -> tuple[str, str]:
+    """Key and heading of the accuracy by a second rule; empty where there is none."""
+    if "accuracy_nme" in found:
+        return "accuracy_nme", "By nearest mean"
+    return ("accuracy_classifier", "By classifier") if "accuracy_classifier" in found else ("", "")
 
 
 def _percent(value: float | None) -> str:

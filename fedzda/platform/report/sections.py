@@ -8,7 +8,16 @@ from typing import Any
 import yaml
 
 from fedzda.platform.fairness import BOOTSTRAP_LIMIT, tail_size
-from fedzda.platform.report import benefit, groups, leakage, phases, predictions, skew
+from fedzda.platform.report import (
+    benefit,
+    devices,
+    groups,
+    leakage,
+    phases,
+    predictions,
+    skew,
+    variants,
+)
 from fedzda.platform.report.blocks import embedded, section, table
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
@@ -85,6 +94,8 @@ def tables(data: RunData) -> list[Markup]:
     parts = (
         section("All fairness figures", _figures(data)),
         phases.part(data),
+        devices.part(data),
+        variants.part(data),
         tag("div", sides) if sides else None,
         predictions.part(data),
         section("Sample synthetic images", _images(data), wide=True),
@@ -102,7 +113,7 @@ def worst_clients(data: RunData) -> Markup | None:
         return None
     at = data.ranking[:MAX_WORST]
     what, sizes = data.sizes
-    devices = len(set(data.final.device.tolist())) > 1
+    several = len(set(data.final.device.tolist())) > 1
     mean = data.figures["mean"]
     columns = ["Client", data.metric.title, "Below the mean", what.capitalize()]
     held = _classes_of(data, len(at))
@@ -113,9 +124,9 @@ def worst_clients(data: RunData) -> Markup | None:
         gap = data.metric.gap(below) if below > 0 else DASH
         row = [data.final.client[i], data.metric.show(value), gap, count(sizes[i])]
         row += [held[rank]] if held else []
-        rows.append(row + ([data.final.device[i]] if devices else []))
+        rows.append(row + ([data.final.device[i]] if several else []))
     columns += ["Classes it holds"] if held else []
-    columns += ["Device"] if devices else []
+    columns += ["Device"] if several else []
     title = "Clients to look at first"
     note = f"The {len(rows)} worst of {count(data.ranking.size)} clients."
     return tag(

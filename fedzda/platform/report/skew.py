@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fedzda.platform.report.blocks import embedded, section, table
@@ -47,7 +48,8 @@ def _views(data: RunData, views: list[dict[str, Any]]) -> Markup | None:
     """A strip of training images for each of some clients or clusters."""
     shown = []
     for view in views:
-        file = data.folder.path / "artifacts" / str(view["file"])
+        # the name alone: a path written there must not lead out of the run folder
+        file = data.folder.path / "artifacts" / Path(str(view["file"])).name
         if file.is_file():
             shown.append(embedded(file, _words(data, view)))
     return tag("div", *shown, class_="strips") if shown else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 NBSP = "\u00a0"
@@ -60,13 +61,16 @@ class Metric:
         return f"{low.removesuffix(NBSP + '%')}{NBSP}to{NBSP}{high}"
 
 
+_PREFIX = re.compile(r"^(eval|test|val|valid|train)[_-]")
+"""What the metrics of Flower apps begin with."""
 _SHARES = ("accuracy", "recall", "miou", "iou", "pixel_accuracy", "class_accuracy", "boundary_f")
 
 
 def metric(name: str) -> Metric:
     """The metric of a name; some names are shares, and of losses and errors less is better."""
-    share = name.startswith(_SHARES)
-    lower = name.startswith(("loss", "error", "mse", "mae", "rmse"))
+    core = _PREFIX.sub("", name)
+    share = core == "acc" or core.startswith(_SHARES)
+    lower = core.startswith(("loss", "error", "mse", "mae", "rmse"))
     return Metric(name, fraction=share, higher_is_better=not lower)
 
 

@@ -14,9 +14,14 @@ LISTED = 8
 """Up to this many clients are named one by one."""
 
 
-def sentences(data: RunData) -> list[str]:
-    """The verdict, most important sentence first."""
-    state = _state(data)
+def sentences(data: RunData, *, state_first: bool = True) -> list[str]:
+    """The verdict, most important sentence first.
+
+    Args:
+        data: The run.
+        state_first: Begin with the state of a run that is not finished.
+    """
+    state = _state(data) if state_first else []
     if not data.figures.get("n"):
         return [*state, "No client was evaluated, so nothing can be said about fairness."]
     parts = (_worst(data), _mean(data), _behind(data), _course(data), _class(data), _size(data))

@@ -19,9 +19,9 @@ MAX_POINTS = 400
 """Most points of one line or cloud; longer series are thinned, and the caption says so."""
 
 
-@dataclass(frozen=True)
-class Chart:
-    """One chart, drawn for the screen and ready to be painted for paper.
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One chart, drawn for the screen.
 
     Attributes:
         key: Name of its files and its anchor.
@@ -31,8 +31,6 @@ class Chart:
         svg: The drawing for the page.
         columns: Headings of the table beneath; the first column names the row.
         rows: The table beneath.
-        paint: Draws it on matplotlib axes.
-        inches: Size on paper, ``(width, height)``.
         wide: Whether it takes the whole width of the page.
     """
 
@@ -43,6 +41,17 @@ class Chart:
     svg: Markup
     columns: list[str]
     rows: list[list[str]]
+    wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart(Drawing):
+    """One chart, drawn for the screen and ready to be painted for paper.
+
+    Attributes:
+        paint: Draws it on matplotlib axes.
+        inches: Size on paper, ``(width, height)``.
+    """
+
     paint: Callable[[Axes], None]
     inches: tuple[float, float] = (5.0, 3.1)
-    wide: bool = False

@@ -74,7 +74,8 @@ def draw(grid: Grid, alt: str) -> Markup:
     words = max(12 * len(RAMP) + 10 + 7.5 * len(grid.legend), 24 + 7.5 * len(grid.missing))
     width = max(left + num_clients * dx, left + round(words)) + 16
     height = TOP + num_classes * dy + BOTTOM
-    parts = [_hatch(), *_names(grid, left, dx, dy)]
+    # one map of a page at most is hatched, so that the pattern's id stands once
+    parts = [*([_hatch()] if grid.hatched else []), *_names(grid, left, dx, dy)]
     for i in range(num_classes):
         for j in range(num_clients):
             parts += _cell(grid, i, j, (left + j * dx, TOP + i * dy, dx, dy), written=dx >= 34)

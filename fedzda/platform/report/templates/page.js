@@ -41,7 +41,10 @@
     return marks[at + moves[key]] || from;
   }
 
-  for (const plot of document.querySelectorAll(".plot")) {
+  const known = new WeakSet();
+  function attach(plot) {
+    if (known.has(plot)) return;
+    known.add(plot);
     const marks = [...plot.querySelectorAll("[data-tip]")];
     plot.addEventListener("pointerover", (event) => {
       const mark = event.target.closest("[data-tip]");
@@ -59,5 +62,12 @@
       meet(mark);
     });
   }
+
+  // A live page takes charts out and puts newer ones in their place.
+  addEventListener("charts", () => {
+    leave();
+    document.querySelectorAll(".plot").forEach(attach);
+  });
+  document.querySelectorAll(".plot").forEach(attach);
   addEventListener("scroll", () => current && !current.closest(".plot").matches(":focus") && leave(), true);
 })();

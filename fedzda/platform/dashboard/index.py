@@ -1,0 +1,107 @@
+"""Which runs there are. Files are read again only when they change."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedzda.base import UserError
+from fedzda.platform.dashboard.card import RunCard, read_card
+from fedzda.platform.dashboard.guard import check_run, leads_out
+
+MAX_DEPTH = 4
+"""How many folders deep runs are looked for: a sweep's lie in folders of their own."""
+_WATCHED = ("status.json", "summary.json")
+_Signature = tuple[tuple[int, int] | None, ...]
+
+
+class RunIndex:
+    """The runs below a folder.
+
+    A page asks for a run by its id, and only ids found by walking the folder are known: no text
+    from an address ever becomes a path.
+
+    Args:
+        root: The folder.
+
+    Attributes:
+        root: The same with links followed.
+        outside: How many folders were left out because they are links to outside.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.outside = 0
+        self._known: dict[str, tuple[_Signature, RunCard]] = {}
+        self._lock = threading.Lock()
+
+    def cards(self) -> list[RunCard]:
+        """All runs as they are now, in the order of their folders' names."""
+        with self._lock:
+            self.outside = 0
+            self._known = {
+                id_: self._read(id_, path) for id_, path in sorted(self._walk(self.root, 1))
+            }
+            return [card for _, card in self._known.values()]
+
+    def card(self, id_: str) -> RunCard | None:
+        """One run as it is now; None if there is none of that id."""
+        with self._lock:
+            known = self._known.get(id_)
+            if known is not None and (known[1].path / "config.yaml").is_file():
+                self._known[id_] = self._read(id_, known[1].path)
+                return self._known[id_][1]
+        return next((card for card in self.cards() if card.id == id_), None)
+
+    def folder(self, id_: str) -> Path:
+        """The folder of a run, all of whose files lie inside the root.
+
+        Raises:
+            UserError: There is no such run, or one of its files is a link to outside.
+        """
+        card = self.card(id_)
+        if card is None:
+            raise UserError(f"there is no run '{id_}' in this folder.")
+        check_run(card.path, self.root)
+        return card.path
+
+    def _read(self, id_: str, path: Path) -> tuple[_Signature, RunCard]:
+        signature = tuple(_changed(path / name) for name in _WATCHED)
+        known = self._known.get(id_)
+        return (
+            known
+            if known is not None and known[0] == signature
+            else (signature, read_card(id_, path, self.root))
+        )
+
+    def _walk(self, folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
+        try:
+            with os.scandir(folder) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError:  # taken away meanwhile, or not ours to read
+            return
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_symlink():  # inside the root it is only a second name
+                self.outside += path.is_dir() and leads_out(path, self.root)
+            elif entry.is_dir() and _printable(entry.name):
+                id_ = path.relative_to(self.root).as_posix()
+                if id_ in self._known or (path / "config.yaml").is_file():
+                    yield id_, path
+                elif depth < MAX_DEPTH:
+                    yield from self._walk(path, depth + 1)
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _printable(name: str) -> bool:
+    """Whether a folder's name is valid UTF-8, which addresses need."""
+    return name.isprintable()

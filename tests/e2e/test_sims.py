@@ -35,6 +35,10 @@ def photo(seed):
     return encoded(np.random.default_rng(seed).integers(0, 256, (180, 240, 3), np.uint8), seed)
 
 
+def shot(seed):
+    return encoded(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8), seed)
+
+
 def mask(seed):
     """Eleven classes and void (11)."""
     return encoded(np.random.default_rng(seed).integers(0, 12, (180, 240), np.uint8), seed)
@@ -60,6 +64,11 @@ def stand_in(tmp_path_factory):
         columns = {"image": [photo(i) for i in range(size)], "sequence": drives}
         columns["annotation"] = [mask(i) for i in range(size)]
         pd.DataFrame(columns).to_parquet(folder / "camvid" / f"{split}.parquet")
+    (folder / "polyu").mkdir()
+    columns = {"noisy": [shot(i) for i in range(12)], "clean": [shot(i) for i in range(12)]}
+    columns["camera"] = [f"camera{i // 6}" for i in range(12)]
+    columns["scene"] = [f"scene{i // 2}_{i}" for i in range(12)]
+    pd.DataFrame(columns).to_parquet(folder / "polyu" / "test.parquet")
     return folder
 
 

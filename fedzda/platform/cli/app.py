@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 
 import fedzda
+from fedzda.platform.cli.check import check
 from fedzda.platform.cli.compare import compare
+from fedzda.platform.cli.dashboard import dashboard
 from fedzda.platform.cli.demo import demo
 from fedzda.platform.cli.doctor import doctor
 from fedzda.platform.cli.explain import explain
+from fedzda.platform.cli.export import export
 from fedzda.platform.cli.lazy import LazyGroup
 from fedzda.platform.cli.listing import list_components
 from fedzda.platform.cli.new import new
+from fedzda.platform.cli.new_plugin import new_plugin
+from fedzda.platform.cli.plot import plot
 from fedzda.platform.cli.report import report
 from fedzda.platform.cli.resume import resume
 from fedzda.platform.cli.run import run
@@ -42,17 +47,22 @@ _COMMANDS: list[tuple[str, Callable[..., None]]] = [
     ("list", list_components),
     ("explain", explain),
     ("new", new),
+    ("new-plugin", new_plugin),
+    ("check", check),
     ("schema", schema),
     ("resume", resume),
     ("watch", watch),
     ("report", report),
     ("compare", compare),
+    ("plot", plot),
     ("sweep", sweep),
+    ("dashboard", dashboard),
     ("doctor", doctor),
 ]
 for _name, _command in _COMMANDS:
     app.command(_name)(_command)
 app.command("demo", hidden=True)(demo)
+app.add_typer(export, name="export")
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,6 +14,10 @@ KINDS = {
     "synthesizers": ("synthesizer",),
     "tasks": ("task",),
     "engines": ("engine",),
+    "devices": ("device",),
+    "variants": ("variant",),
+    "uplinks": ("uplink",),
+    "trackers": ("tracker",),
     "privacy": (),
 }
 """Kind to its other names: the singular, and the key in the YAML file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,11 +25,27 @@ def run(
         typer.Option("--fast", help="Two tiny rounds through everything, in a throw-away folder."),
     ] = False,
     quiet: Quiet = False,
+    flower_app: Annotated[
+        bool,
+        typer.Option("--flower-app", help="FILE is the folder of a Flower app: run that."),
+    ] = False,
+    run_config: Annotated[
+        str,
+        typer.Option("--run-config", metavar="KEY=VALUE…", help="Changes for a Flower app."),
+    ] = "",
 ) -> None:
     """Run a simulation."""
     from fedzda.platform.config_load import load_config
 
     changes = list(overrides or [])
+    _refuse(
+        ("--dry-run", flower_app and dry_run, "does nothing for a Flower app: leave it out"),
+        ("--fast", flower_app and fast, "does nothing for a Flower app: use --run-config"),
+        ("--run-config", run_config and not flower_app, "is for Flower apps: add --flower-app"),
+    )
+    if flower_app:
+        _run_flower_app(source, run_config, changes, quiet)
+        return
     loaded = load_config(source, changes)
     if fast:
         from fedzda.platform.cli.fast import fast_overrides
@@ -38,6 +55,29 @@ def run(
         _print_plan(loaded)
         return
     _run(loaded, quiet)
+
+
+def _refuse(*rules: tuple[str, object, str]) -> None:
+    """Raise UserError for options that the rest of the line makes pointless."""
+    from fedzda.base import UserError
+
+    problems = [f"{option} {why}." for option, broken, why in rules if broken]
+    if problems:
+        raise UserError(*problems)
+
+
+def _run_flower_app(source: str, run_config: str, changes: list[str], quiet: bool) -> None:
+    from fedzda.platform.cli.execute import closing_lines
+    from fedzda.platform.cli.progress import Progress
+    from fedzda.platform.flower_run import FlowerAppRun
+
+    made = FlowerAppRun.build(Path(source), run_config, changes)
+    progress = Progress(quiet)
+    try:
+        done = made.run([progress])
+    finally:
+        progress.close()
+    typer.echo(str(done.path) if quiet else "\n".join(closing_lines(done)))
 
 
 def _run(loaded: Loaded, quiet: bool) -> None:

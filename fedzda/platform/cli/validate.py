@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fedzda.base import StrictConfig
+    from fedzda.platform.config import SimulationConfig
     from fedzda.platform.config_load import Loaded
     from fedzda.platform.data.federation import Federation
 
@@ -47,7 +48,7 @@ def validate(
         federation = _prepare(loaded)
         note.append(_describe_data(federation))
     with _check(5, "partition") as note:
-        note.append(_describe_partition(federation))
+        note.append(_describe_partition(federation) + _describe_phases(loaded.config, federation))
     if deep:
         with _check(6, "model fits the data") as note:
             note.append(_build(loaded))
@@ -128,6 +129,23 @@ def _describe_partition(federation: Federation) -> str:
         f"{federation.num_clients:,} clients; per client {_span(train)} samples to train on, "
         f"{_span(test)} to test"
     )
+
+
+def _describe_phases(config: SimulationConfig, federation: Federation) -> str:
+    """Which classes come when; nothing without a scenario.
+
+    Raises:
+        UserError: The phases do not fit the classes or the rounds.
+    """
+    if config.scenario is None:
+        return ""
+    from fedzda.platform.scenario.schedule import check_rounds, schedule_of
+
+    schedule = schedule_of(config.scenario, len(federation.class_names))
+    check_rounds(schedule, config.rounds)
+    new = [str(schedule.seen(p) - schedule.old(p)) for p in range(schedule.num_phases)]
+    played = schedule.phase(config.rounds) + 1
+    return f"; {played} of {len(new)} phases, with {', '.join(new)} classes"
 
 
 def _span(sizes: np.ndarray) -> str:

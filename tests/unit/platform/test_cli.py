@@ -18,19 +18,27 @@ model: {name: mlp}
 strategy: {name: flwr-fed-avg}
 """
 FLAGS = {
-    "run": ["--dry-run", "--fast", "--quiet", "-q", "FILE|NAME", "[a.b=value]..."],
+    "run": [
+        *["--dry-run", "--fast", "--flower-app", "--quiet", "--run-config", "-q"],
+        *["FILE|NAME", "[a.b=value]..."],
+    ],
     "validate": ["--deep", "FILE|NAME", "[a.b=value]..."],
     "show": ["FILE|NAME", "[a.b=value]..."],
     "list": ["[KIND]", "[PATTERN]"],
     "explain": ["KIND.NAME|KEY"],
     "new": ["--from", "NAME"],
+    "new-plugin": ["NAME"],
+    "check": ["--args", "--in", "--kind", "MODULE:NAME"],
     "schema": [],
     "resume": ["--quiet", "-q", "RUN", "[rounds=N]"],
     "watch": ["--once", "RUN"],
     "report": ["--local", "RUN"],
-    "compare": ["--csv", "--local", "RUN RUN..."],
+    "compare": ["--baseline", "--export", "--local", "RUN RUN..."],
+    "plot": ["--figure", "--out", "--title", "--width", "RUN..."],
     "sweep": ["--dry-run", "--jobs", "--only", "--quiet", "--tables", "-j", "-q", "FILE|NAME"],
+    "dashboard": ["--host", "--port", "--results", "--token", "[FOLDER]"],
     "doctor": [],
+    "export": [],
     "demo": [],
 }
 
@@ -63,7 +71,7 @@ def test_the_options_are_these():
 def test_help_and_version():
     result = call("--help")
     assert result.exit_code == 0
-    listed = re.findall(r"^  ([a-z]+)  ", result.output, flags=re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  ", result.output, flags=re.MULTILINE)
     assert [name for name in listed if name in FLAGS] == [n for n in FLAGS if n != "demo"]
     assert "..." not in result.output.partition("Commands:")[2], "no summary is cut off"
     assert call("--version").output.startswith("fedzda 0.")

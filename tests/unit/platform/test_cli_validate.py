@@ -36,7 +36,7 @@ def test_all_checks_pass(folder):
     assert [line[0] for line in lines[:5]] == list("12345")
     assert all(" ok " in line for line in lines[:5])
     assert "1 overridden" in lines[1]
-    assert "digits, dirichlet, mlp, classification, fed-avg, ray" in lines[2]
+    assert "digits, dirichlet, mlp, classification, fed-avg, uniform, ray" in lines[2]
     assert "images 1x8x8, 10 classes" in lines[3]
     assert "5 clients" in lines[4]
     assert lines[5] == "sim.yaml is valid."

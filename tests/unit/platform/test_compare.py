@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats
 
 from fedzda.base import UserError
 from fedzda.platform.compare import compare_runs, flatten, t_interval
+from fedzda.platform.compare_export import export, to_latex
 
 from .report.make_run import make_run, unfinish
 
@@ -91,7 +93,7 @@ def test_intervals_stay_in_the_possible_range(tmp_path):
 
 
 def test_csv_has_a_line_per_group(runs, tmp_path):
-    compare_runs([runs / "a0", runs / "a1", runs / "b0"]).csv(tmp_path / "out.csv")
+    export(compare_runs([runs / "a0", runs / "a1", runs / "b0"]), tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows] == ["fed-zdac-digits", "fed-avg-digits"]
@@ -99,6 +101,100 @@ def test_csv_has_a_line_per_group(runs, tmp_path):
     assert float(rows[0]["mean"]) == pytest.approx(
         np.mean([stored(runs / f"a{s}", "mean") for s in range(2)])
     )
+
+
+def test_an_interval_over_seeds_is_written_with_a_sign(runs):
+    found = compare_runs([runs / f"{k}{s}" for k in "ab" for s in range(3)])
+    row = found.rows[0]
+    half = 100 * (row["mean_high"] - row["mean"])
+    expected = f"{100 * row['mean']:.1f}\u00a0±\u00a0{half:.1f}\u00a0%"
+    assert found.tables()[1][2][0][1] == expected
+    gap = found.rows[1]
+    half = 100 * (gap["mean_difference_high"] - gap["mean_difference"])
+    expected = f"{100 * gap['mean_difference']:+.1f}\u00a0±\u00a0{half:.1f}".replace("-", "−")
+    assert found.tables()[2][2][0][1] == expected
+
+
+def test_markdown_and_latex_escape_names(runs, tmp_path):
+    evil = make_run(tmp_path / "c", rounds=1, name="a|b_50%&$x^{2}~\\#<b>")
+    found = compare_runs([runs / "a0", evil])
+    for ending in ("md", "tex"):
+        export(found, tmp_path / f"out.{ending}")
+    lines = (tmp_path / "out.md").read_text().splitlines()
+    assert "| a\\|b_50%&$x^{2}~\\\\#\\<b> |" in "\n".join(lines)
+    tables = [line for line in lines if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} == {4, 6, 7}
+    tex = (tmp_path / "out.tex").read_text()
+    name = r"a\textbar{}b\_50\%\&\$x\textasciicircum{}\{2\}\textasciitilde{}"
+    assert name + r"\textbackslash{}\#\textless{}b\textgreater{} & " in tex
+    body = [line for line in tex.splitlines() if not line.startswith("%")]
+    assert sum(line.count(r"\begin{") for line in body) == sum(
+        line.count(r"\end{") for line in body
+    )
+    assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == 2
+    assert "\u00a0" not in tex
+
+
+def test_a_paper_can_typeset_it(runs, tmp_path):
+    tex = to_latex(compare_runs([runs / f"{k}{s}" for k in "ab" for s in range(3)]))
+    assert tex.startswith("% needs \\usepackage{booktabs}\n% key | ")
+    rows = [line for line in tex.splitlines() if line.endswith(r"\\")]
+    assert {row.count(" & ") for row in rows} == {5, 4}
+    assert re.search(r"\d+\.\d~\$\\pm\$~\d+\.\d~\\%", tex)
+    assert r"\label{tab:fedzda-2}" in tex
+    assert r"\begin{tabular}{lrrrrl}" in tex
+
+
+def test_exports_that_cannot_be_written(runs, tmp_path):
+    found = compare_runs([runs / "a0"])
+    with pytest.raises(UserError, match=r"should end in one of \.csv, \.md, \.tex \(got '\.xls'"):
+        export(found, tmp_path / "out.xls")
+    with pytest.raises(UserError, match="there is no folder"):
+        export(found, tmp_path / "no" / "out.md")
+
+
+def test_the_baseline_comes_first(runs):
+    paths = [runs / f"{k}{s}" for k in "ab" for s in range(2)]
+    found = compare_runs(paths, baseline="fed-avg-digits")
+    assert found.labels == ["fed-avg-digits", "fed-zdac-digits"]
+    assert found.rows[1]["mean_difference"] > 0
+    with pytest.raises(UserError, match=r"baseline 'x' is none of the groups.*fed-avg-digits"):
+        compare_runs(paths, baseline="x")
+
+
+def result(folder, arm, seed, mean, **more):
+    """A result file of a sweep, in the form that it writes."""
+    clients = {str(c): mean + 0.01 * (c - 2) for c in range(5)}
+    figures = {"mean": mean, "weighted_mean": mean, "worst10": mean - 0.02, "variance_pp2": 2.0,
+               "gini": 0.01}  # fmt: skip
+    content = {
+        "cell": {"split": "two", "arm": arm}, "group": "arms", "seed": seed, "hash": "0",
+        "metric": "accuracy", "rounds": 4, "averaged": 2, "figures": {"global": figures},
+        "clients": {"global": clients}, "curves": {"global": {"mean": [mean], "worst10": [mean]}},
+        "evaluated": [4],
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{arm}-s{seed}.json").write_text(json.dumps(content | more))
+
+
+def test_the_results_folder_of_a_sweep(tmp_path):
+    for seed in range(3):
+        result(tmp_path / "two", "alone", seed, 0.5 + 0.01 * seed)
+        result(tmp_path / "two", "fed-avg", seed, 0.7 + 0.02 * seed)
+    (tmp_path / "notes.json").write_text("{}")
+    found = compare_runs([tmp_path], baseline="alone")
+    assert found.labels == ["alone", "fed-avg"]
+    assert found.differences == {"arm": ["alone", "fed-avg"]}
+    assert found.rows[1]["pairs"] == "3 seeds"
+    assert found.rows[1]["mean_difference"] == pytest.approx(0.21)
+    reference = stats.ttest_1samp([0.2, 0.21, 0.22], 0).confidence_interval(0.95)
+    assert found.rows[1]["mean_difference_low"] == pytest.approx(reference.low)
+    one = [tmp_path / "two" / f"{arm}-s0.json" for arm in ("alone", "fed-avg")]
+    single = compare_runs(one)
+    assert single.rows[1]["pairs"] == "5 clients"
+    assert single.rows[0]["interval"] == "5 clients"
+    result(tmp_path / "three", "alone", 0, 0.4, cell={"split": "three", "arm": "alone"})
+    assert "three, alone" in compare_runs([tmp_path]).labels
 
 
 def test_text_fits_narrow_terminals(runs):

@@ -39,3 +39,16 @@ def test_one_phase_is_a_row_and_no_chart(tmp_path):
     run = with_phases(make_run(tmp_path / "run"), played=1)
     assert "What is left of earlier classes" in build_report(run).read_text()
     assert chart.draw(collect(run)) is None
+
+
+def test_a_second_rule_is_a_column(tmp_path):
+    run = with_phases(make_run(tmp_path / "run"))
+    path = run / "artifacts" / "incremental.json"
+    found = json.loads(path.read_text())
+    assert "By nearest mean" not in build_report(run).read_text()
+    path.write_text(json.dumps({**found, "accuracy_nme": [0.123, 0.4, 0.5]}))
+    page = build_report(run).read_text()
+    assert "By nearest mean" in page
+    assert "12.3\u00a0%" in page
+    path.write_text(json.dumps({**found, "accuracy_classifier": [0.1, 0.4, 0.5]}))
+    assert "By classifier" in build_report(run).read_text()

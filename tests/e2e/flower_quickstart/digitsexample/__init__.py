@@ -1,0 +1,1 @@
+"""digitsexample: a Flower app that knows nothing of fedzda."""

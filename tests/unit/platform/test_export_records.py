@@ -1,0 +1,48 @@
+"""The records of a run as tables that other programs read."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fedzda
+from fedzda.base import UserError
+from fedzda.platform.export_records import export_records
+
+from .report.make_run import make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "a", rounds=3, clients=6)
+
+
+@pytest.mark.parametrize(("kind", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_both_tables_hold_everything(run, tmp_path, kind, read):
+    paths = export_records(run, tmp_path / "new" / "folder", kind)
+    clients, rounds = (read(path) for path in paths)
+    stored = fedzda.load(run)
+    assert len(clients) == len(stored.clients)
+    assert list(clients.columns) == list(stored.clients.columns)
+    for column in ("round", "client", "metric", "num_examples"):
+        assert clients[column].tolist() == stored.clients[column].tolist()
+    np.testing.assert_allclose(clients["value"], stored.clients["value"], rtol=1e-15)
+    assert rounds["round"].tolist() == [1, 2, 3]
+    expected = stored.rounds["metrics.accuracy.worst10"]
+    np.testing.assert_allclose(rounds["metrics.accuracy.worst10"], expected, rtol=1e-15)
+
+
+def test_a_run_that_has_not_begun_gives_empty_tables(run, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    for name in ("config.yaml", "meta.json"):
+        (begun / name).write_bytes((run / name).read_bytes())
+    clients, rounds = (pd.read_csv(path) for path in export_records(begun, tmp_path / "out"))
+    assert clients.empty
+    assert "virtual_sec" in clients.columns
+    assert rounds.empty
+
+
+def test_other_folders_are_refused(tmp_path):
+    with pytest.raises(UserError, match="is not a run folder"):
+        export_records(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -2,7 +2,8 @@
 
     FEDZDA_DATA=… python benchmarks/incremental.py --run mnist             # a cell: 1 to 4 minutes
     FEDZDA_DATA=… python benchmarks/incremental.py --run mnist --arms lwf df-gr --seeds 0
-    python benchmarks/incremental.py --table mnist --table fed-mnist       # tables of docs/methods
+    FEDZDA_DATA=… python benchmarks/incremental.py --run federated --seeds 0
+    python benchmarks/incremental.py --table mnist --table federated       # tables of docs/methods
 
 Every finished cell is a small JSON file under docs/studies/results/incremental/, and cells that
 have one are skipped. Seed and class order go together: seed s draws the order from 1993 + s.
@@ -55,6 +56,7 @@ _TARGET = {**_REPLAY, "dfgr.deliver": "samples", "dfgr.synthetic_ce": 0.0}
 FEDERATED: dict[str, tuple[str, int, dict[str, Any]]] = {
     "fed-avg": ("fine-tune", 0, _OFF),
     "fed-lwf": ("lwf", 0, _OFF),
+    "fed-lucir": ("lucir", 0, _OFF),
     "target-like": ("fine-tune", 0, _TARGET),
     "df-gr": ("lucir", 0, _REPLAY),
     "df-gr + dt-id": ("lucir", 0, _BOTH),
@@ -62,7 +64,7 @@ FEDERATED: dict[str, tuple[str, int, dict[str, Any]]] = {
 }
 SETTINGS: dict[str, tuple[str, dict[str, tuple[str, int, dict[str, Any]]], dict[str, Any]]] = {
     "mnist": ("dfgr-mnist", ARMS, {}),
-    "fed-mnist": ("fed-dfgr-mnist", FEDERATED, {}),
+    "federated": ("fed-dfgr-mnist", FEDERATED, {"engine__name": "inline"}),
     "cifar10": ("dfgr-cifar10", ARMS, {}),
     "cifar10-short": (
         "dfgr-cifar10",
@@ -102,14 +104,14 @@ def run_cell(setting: str, arm: str, seed: int, extra: dict[str, Any]) -> dict[s
 
     with tempfile.TemporaryDirectory() as output:
         changes = changes_of(setting, arm, seed, extra)
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         shipped = SETTINGS[setting][0]
         run = fedzda.run(shipped, report=False, output=output, name="incremental", **changes)
-        spent = time.perf_counter() - start
+        spent, cpu = time.perf_counter() - start, time.process_time() - cpu
         found = json.loads((run.path / "artifacts" / "incremental.json").read_text())
         rows = [json.loads(line) for line in (run.path / "rounds.jsonl").read_text().splitlines()]
         ends = [rows[number - 1] for number in found["last_rounds"]]
-        kept = ("mean", "worst10", "variance_pp2")
+        kept = ("mean", "worst10", "variance_pp2", "gini")
         fairness = [
             {key: row["metrics"]["accuracy"][key] for key in kept}
             for row in ends
@@ -125,6 +127,7 @@ def run_cell(setting: str, arm: str, seed: int, extra: dict[str, Any]) -> dict[s
         "clients": fairness,
         "bytes": moved,
         "seconds": spent,
+        "cpu_seconds": cpu,
         "fedzda": fedzda.__version__,
         "machine": platform.machine(),
         "date": time.strftime("%Y-%m-%d"),
@@ -144,7 +147,7 @@ def run_all(setting: str, arms: list[str], seeds: list[int], extra: dict[str, An
                 path.write_text(json.dumps(cell, indent=1) + "\n")
             accuracies = " ".join(f"{100 * a:.1f}" for a in cell["accuracy"])
             print(setting, arm, f"s{seed}", f"avg {100 * cell['average']:.2f}", accuracies,
-                  f"{cell['seconds']:.0f} s", extra or "", flush=True)  # fmt: skip
+                  f"{cell['cpu_seconds']:.0f} s", extra or "", flush=True)  # fmt: skip
 
 
 def cells_of(setting: str, arm: str) -> list[dict[str, Any]]:
@@ -159,37 +162,77 @@ def spread(values: list[float], scale: float = 100.0) -> str:
     return f"{array.mean():.1f}" + (f" ± {array.std(ddof=1):.1f}" if len(array) > 1 else "")
 
 
+def finished(setting: str) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Arms that have cells, with them."""
+    found = [(arm, cells_of(setting, arm)) for arm in SETTINGS[setting][1]]
+    return [(arm, cells) for arm, cells in found if cells]
+
+
 def table(setting: str) -> str:
-    """Markdown: every arm that has a cell."""
+    """Markdown: every arm that has a cell; federated also client by client, phase by phase."""
+    arms = finished(setting)
+    if not arms:
+        return "No cell has been run yet."
     federated = SETTINGS[setting][1] is FEDERATED
     columns = ["arm", "seeds", "average %", "last %", "old / new % at the end", "forgetting"]
-    columns += ["worst tenth % at the end", "MB sent"] if federated else ["minutes"]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    dates, machines = set(), set()
-    for arm in SETTINGS[setting][1]:
-        cells = cells_of(setting, arm)
-        if not cells:
-            continue
+    columns += ["MB sent"] if federated else ["average % by the other rule"]
+    columns += ["minutes of one core"]
+    rows = []
+    for arm, cells in arms:
         old = spread([cell["old"][-1] for cell in cells])
         new = spread([cell["new"][-1] for cell in cells])
         row = [arm, str(len(cells))]
         row += [spread([cell[key] for cell in cells]) for key in ("average", "last")]
         row += [f"{old} / {new}", spread([cell["forgetting"] for cell in cells])]
         if federated:
-            row += [spread([cell["clients"][-1]["worst10"] for cell in cells])]
             row += [spread([sum(cell["bytes"].values()) for cell in cells], 1e-6)]
         else:
-            row += [spread([cell["seconds"] for cell in cells], 1 / 60)]
-        lines.append("| " + " | ".join(row) + " |")
-        dates |= {cell["date"] for cell in cells}
-        machines |= {cell["machine"] for cell in cells}
-    if not dates:
-        return "No cell has been run yet."
-    note = (
-        "Average: mean of A_0 .. A_T, the base phase included, on the global test set; ± standard"
+            row += [other_rule(cells)]
+        times = [cell["cpu_seconds"] for cell in cells if "cpu_seconds" in cell]
+        rows.append([*row, spread(times, 1 / 60) if times else "–"])
+    lines = [*markdown(columns, rows), "", note(arms)]
+    return "\n".join([*lines, "", *fairness(arms)] if federated else lines)
+
+
+def other_rule(cells: list[dict[str, Any]]) -> str:
+    """The average by the nearest mean of exemplars, of iCaRL that of its classifier."""
+    for suffix, name in (("nme", "nearest mean"), ("classifier", "classifier")):
+        values = [cell[f"average_{suffix}"] for cell in cells if f"average_{suffix}" in cell]
+        if values:
+            return f"{spread(values)} ({name})"
+    return "–"
+
+
+def fairness(arms: list[tuple[str, list[dict[str, Any]]]]) -> list[str]:
+    """After each phase: accuracy of clients on their own test samples of the classes seen."""
+    phases = max(len(cells[0]["clients"]) for _, cells in arms)
+    columns = ["arm", *(f"phase {phase}" for phase in range(phases))]
+    rows = []
+    for arm, cells in arms:
+        row = [arm]
+        for phase in range(phases):
+            own = [cell["clients"][phase] for cell in cells]
+            shown = [spread([each[key] for each in own]) for key in ("mean", "worst10")]
+            row.append(" / ".join([*shown, spread([each["variance_pp2"] for each in own], 1.0)]))
+        rows.append(row)
+    lead = "Clients after each phase: mean accuracy % / worst tenth % / variance in squared points."
+    return [lead, "", *markdown(columns, rows)]
+
+
+def markdown(columns: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table."""
+    head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return [*head, *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def note(arms: list[tuple[str, list[dict[str, Any]]]]) -> str:
+    """What the figures are, of which machine and date."""
+    cells = [cell for _, own in arms for cell in own]
+    machines = ", ".join(sorted({cell["machine"] for cell in cells}))
+    return (
+        "Average: mean of A_0 .. A_T, the base phase included, on the global test set; ± standard "
+        f"deviation over seeds. {machines}, {max(cell['date'] for cell in cells)}."
     )
-    lines += ["", f"{note} deviation over seeds. {', '.join(sorted(machines))}, {max(dates)}."]
-    return "\n".join(lines)
 
 
 def write_table(setting: str) -> None:

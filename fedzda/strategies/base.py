@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
@@ -14,6 +15,7 @@ from flwr.serverapp.strategy.strategy_utils import aggregate_metricrecords
 
 from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.config import StrategyConfig
+from fedzda.platform.engines.calls import COVERAGE
 from fedzda.platform.engines.grid import FIRST_NODE, MEAN, REDUCE
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.platform.setting import Setting
@@ -66,15 +68,16 @@ class MeanStrategy(Strategy):
             config[REDUCE] = self.config.batchnorm
         record = RecordDict({ARRAYS: arrays, CONFIG: config})
         self.request(server_round, arrays, record)
+        self.before = arrays
         cohort = self.cohort(server_round, arrays, grid)
         return [Message(record, node, MessageType.TRAIN) for node in cohort]
 
     def cohort(self, server_round: int, arrays: ArrayRecord, grid: Grid) -> list[int]:
         """Node ids of the round's clients in ascending order, drawn as ``sampling`` says."""
-        total = self.setting.num_clients
-        size = min(self.config.clients_per_round or total, total)
+        size = self.setting.num_asked(self.config.clients_per_round)
         sampling = self.config.sampling
         if sampling == "power-of-choice":
+            total = len(self.setting.reachable())
             wanted = min(self.config.candidates or 2 * size, total)
             candidates = drawn(self.setting, max(size, wanted), True, server_round)
             chosen = highest_losses(candidates, size, server_round, arrays, grid)
@@ -90,14 +93,16 @@ class MeanStrategy(Strategy):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The weighted mean of the clients' models, handed to :meth:`improve`.
 
-        None where nobody had anything to train on: the model then stays as it is.
+        Clients that had nothing to train on count nothing, and :meth:`improve` does not see them.
+        None where that is everybody: the model then stays as it is.
         """
         valid = [reply for reply in replies if not reply.has_error()]
-        if not any(float(reply.content["metrics"]["num-examples"]) for reply in valid):  # type: ignore[arg-type]
+        trained = [reply for reply in valid if trained_on(reply)]
+        if not trained:
             return None, None
         mean = self.mean(valid)
-        metrics = aggregate_metricrecords([_metrics_only(m) for m in valid], "num-examples")
-        return self.improve(server_round, mean, valid, metrics), metrics
+        metrics = aggregate_metricrecords([_metrics_only(m) for m in trained], "num-examples")
+        return self.improve(server_round, mean, trained, metrics), metrics
 
     def mean(self, replies: list[Message]) -> ArrayRecord:
         """The mean the workers made, or else the mean of the replies' models in their order."""
@@ -107,16 +112,17 @@ class MeanStrategy(Strategy):
                 return record
         total = WeightedSum(pooled=self.config.batchnorm == "pooled")
         for reply in replies:
+            if not trained_on(reply):
+                continue
             arrays = arrays_of(reply.content[ARRAYS])  # type: ignore[arg-type]
-            tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
-            total.add(tensors, float(self._weight(reply)))
-        return array_record(total.mean())
+            total.add(_tensors(arrays), float(self._weight(reply)), _coverage(reply))
+        return array_record(total.mean(arrays_of(self.before) if total.missing else None))
 
     def _weight(self, reply: Message) -> float:
         """What a client counts in sums over clients."""
         if self.config.weighting == "uniform":
             return 1.0
-        return float(reply.content["metrics"]["num-examples"])  # type: ignore[arg-type]
+        return trained_on(reply)
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord
@@ -143,6 +149,21 @@ class MeanStrategy(Strategy):
         if not any(float(r["metrics"]["num-examples"]) for r in valid):  # type: ignore[arg-type]
             return None
         return aggregate_metricrecords(valid, "num-examples")
+
+
+def trained_on(reply: Message) -> float:
+    """How many samples a client trained on; 0 where it had none in the current phase."""
+    return float(reply.content["metrics"]["num-examples"])  # type: ignore[arg-type]
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+def _coverage(reply: Message) -> dict[str, torch.Tensor] | None:
+    """Which entries of its model a client has trained, where that is not all."""
+    found = reply.content.array_records.get(COVERAGE)
+    return None if found is None else _tensors(arrays_of(found))
 
 
 def _metrics_only(reply: Message) -> RecordDict:

@@ -13,6 +13,12 @@ from pydantic import Field, SerializeAsAny
 from fedzda.base import StrictConfig
 from fedzda.platform.config import Slot, StrategyConfig
 
+_FILLS = (
+    "fills up classes that have not come yet. Choose fed-avg for fine-tuning, or fed-dfgr, whose "
+    "replay knows phases"
+)
+"""Why methods that add samples of missing classes go with no scenario."""
+
 
 class MeanConfig(StrategyConfig):
     """What strategies that average share."""
@@ -32,12 +38,14 @@ class FedAvgConfig(MeanConfig):
     """Federated averaging."""
 
     privacy = "any"
+    variants = True
     name: Literal["fed-avg"] = "fed-avg"
 
 
 class SynthesisConfig(MeanConfig):
     """What both ends share."""
 
+    no_scenario = _FILLS
     synthesizer: Annotated[SerializeAsAny[StrictConfig], Slot("synthesizers")] = Field(
         default={"name": "zs-cgan"}  # type: ignore[assignment]
     )
@@ -107,17 +115,23 @@ class ServerSideConfig(StrictConfig):
     server_group_size: int = Field(default=3, ge=1)
     """Client models inverted together (mean of their logits and of their BatchNorm terms); 1: each
     by itself, the letter of the patent's claim."""
+    server_received: bool = False
+    """Add the model that the clients received to every group. It knows the classes that hardly
+    anybody of this round's cohort holds, and the server has it anyway; not part of the claim."""
     server_classes: Literal["all", "known"] = "all"
     """Classes made from a group of models: all, or those its clients hold (they then report their
     class counts)."""
     server_keep: Literal["all", "recognised"] = "recognised"
     """Use all images, or those to which the inverted models give their label."""
+    server_refine: Literal["average", "clients"] = "average"
+    """Train the average, or each client's model before it is averaged: what a client forgot of the
+    classes that it lacks is then taught again before it is mixed in (not part of the claim)."""
     server_targets: Literal["hard", "soft"] = "hard"
     """Train the average on the labels asked for, or on the inverted models' probabilities."""
     server_images: int = Field(default=128, ge=2)
     """Images made from each group."""
     server_steps: int = Field(default=20, ge=1)
-    """Gradient steps of the averaged model on the union of all images."""
+    """Gradient steps of each trained model on the union of all images."""
     server_lr: float = Field(default=0.003, gt=0)
     """Step size of these steps (plain SGD)."""
     server_batch_size: int = Field(default=64, ge=2)
@@ -184,6 +198,7 @@ class TermConfig(MeanConfig):
 class PropFairConfig(MeanConfig):
     """Proportional fairness."""
 
+    variants = True
     name: Literal["prop-fair"] = "prop-fair"
     base: float = Field(default=5.0, gt=0)
     """M of the utility M - loss; must lie above most losses, and an untrained model of C classes
@@ -230,18 +245,21 @@ class GifairConfig(MeanConfig):
 class PlaceboConfig(MeanConfig, FillConfig):
     """Placebo for Fed-ZDAC: noise images with the same labels."""
 
+    no_scenario = _FILLS
     name: Literal["placebo"] = "placebo"
 
 
 class OracleConfig(MeanConfig, FillConfig):
     """Oracle for Fed-ZDAC: real images of the missing classes."""
 
+    no_scenario = _FILLS
     name: Literal["oracle"] = "oracle"
 
 
 class OversamplingConfig(MeanConfig, AmountConfig):
     """Repeats samples of a client's rare classes."""
 
+    variants = True
     name: Literal["oversampling"] = "oversampling"
     amount: Literal["balance", "as-zdac"] = "balance"
     """As many repetitions as bring every class a client holds up to its largest, or as many as
@@ -251,12 +269,17 @@ class OversamplingConfig(MeanConfig, AmountConfig):
 class EqualStepsConfig(MeanConfig, AmountConfig):
     """FedAvg with as many gradient steps as Fed-ZDAC takes."""
 
+    no_scenario = "counts the steps of fed-zdac, which knows no phases. Choose fed-avg"
     name: Literal["equal-steps"] = "equal-steps"
 
 
 class CentralisedConfig(MeanConfig):
     """Training on the pooled data."""
 
+    no_scenario = (
+        "trains on the data of all phases at once. For the upper bound choose fed-dfgr with base "
+        "'joint'"
+    )
     name: Literal["centralised"] = "centralised"
     pool: Literal["all", "cohort"] = "all"
     """Whose samples a round trains on: all clients', or those of the clients that FedAvg would have
@@ -272,6 +295,7 @@ class LocalOnlyConfig(MeanConfig):
 class FedProxConfig(MeanConfig):
     """FedProx: clients stay close to the received model."""
 
+    variants = True
     name: Literal["fed-prox"] = "fed-prox"
     mu: float = Field(default=0.1, ge=0)
     """Weight of the proximal term; 0 is FedAvg. The paper tunes it between 0.001 and 1."""
@@ -309,6 +333,26 @@ class FedNovaConfig(MeanConfig):
 
     optimizers = ("sgd",)
     name: Literal["fed-nova"] = "fed-nova"
+
+
+class FedBuffConfig(MeanConfig):
+    """FedBuff: buffered asynchronous aggregation."""
+
+    asynchronous = True
+    name: Literal["fed-buff"] = "fed-buff"
+    clients_per_round: int | None = Field(default=10, ge=1)
+    """Updates in the buffer that make a round (the paper: 10)."""
+    weighting: Literal["size", "uniform"] = "uniform"
+    """What a client counts in sums over clients: its training samples, or 1 (the paper)."""
+    sampling: Literal["uniform"] = "uniform"
+    """How clients are drawn: with the same chance, out of those that are there and not at work."""
+    concurrency: int = Field(default=20, ge=1)
+    """Clients that train at the same time (our choice; the paper: up to 1300)."""
+    staleness_exponent: float = Field(default=0.5, ge=0)
+    """Updates count ``(1 + tau) ** -exponent`` where tau models were made meanwhile (the paper:
+    0.5); 0: all the same."""
+    server_lr: float = Field(default=1.0, gt=0)
+    """Step size of the server (our choice; the paper tunes it)."""
 
 
 class MoonConfig(MeanConfig):
@@ -350,6 +394,7 @@ class FedCOGConfig(MeanConfig):
 
     fast: ClassVar[dict[str, int]] = {"start_round": 1}
     begins: ClassVar[tuple[str, ...]] = ("start_round",)
+    no_scenario = _FILLS
 
     name: Literal["fed-cog"] = "fed-cog"
     start_round: int = Field(default=3, ge=1)

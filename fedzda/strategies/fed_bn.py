@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
+from fedzda.platform.devices.workload import WITHHELD
 from fedzda.strategies.base import CONFIG, MeanStrategy
 from fedzda.strategies.config import FedBNConfig
 
@@ -28,7 +29,11 @@ class FedBN(MeanStrategy):
         """Switch the client's half on."""
         super().request(server_round, arrays, record)
         self.received = arrays
-        record.config_records[CONFIG]["keep-batchnorm"] = True
+        config = record.config_records[CONFIG]
+        config["keep-batchnorm"] = True
+        layers = {name.rpartition(".")[0] for name in arrays if name.endswith("running_mean")}
+        if layers:
+            config[WITHHELD] = [name for name in arrays if name.rpartition(".")[0] in layers]
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord

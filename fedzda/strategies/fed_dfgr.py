@@ -15,25 +15,31 @@ and with ``base: fine-tune`` and both blocks off in one, this is FedAvg, bit for
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
 
-from fedzda.base import UserError, torch_rng
+from fedzda.base import torch_rng
 from fedzda.generators.sheet import save_sheet
 from fedzda.platform.config import plain
 from fedzda.platform.files import write_json
 from fedzda.platform.parts import build_synthesizer
 from fedzda.platform.records import array_record, arrays_of
-from fedzda.platform.scenario.metrics import describe_phases
+from fedzda.platform.scenario.layers import layers_of
+from fedzda.platform.scenario.metrics import describe_both
+from fedzda.platform.scenario.nearest_mean import MEANS
 from fedzda.platform.scenario.schedule import PhaseSchedule, schedule_of
 from fedzda.platform.setting import Setting
 from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
 from fedzda.strategies.incremental_config import FedDFGRConfig
 from fedzda.strategies.incremental_jobs import Fit, PhaseTest, fit, fresh_model, phase_test
+from fedzda.strategies.nearest_means import exemplar_means
 from fedzda.strategies.zda_generators import require_batchnorm
 
 OLD_MODEL, TEACHER = "old-model", "second-teacher"
@@ -46,8 +52,8 @@ _ALONE = ("fine-tune", "joint")
 class FedDFGR(MeanStrategy):
     """A phase starts with a generator of the model so far; clients replay its samples.
 
-    Leaves the client: its model and its sample count, as in FedAvg. Exemplars and what they are
-    chosen by stay.
+    Leaves the client: its model and its sample count, as in FedAvg; where exemplars are kept, at
+    the end of a phase also the sums of their features by class. The exemplars stay.
     """
 
     Config = FedDFGRConfig
@@ -60,39 +66,32 @@ class FedDFGR(MeanStrategy):
         self.samples: dict[str, Any] | None = None
         self.teacher: dict[str, Any] | None = None
         self.hits: list[list[int]] = []
+        self.hits_nme: list[list[int]] = []
+        """The same by the nearest mean of exemplars; empty where nobody keeps any."""
+        self.means: np.ndarray | None = None
+        """Means of the round that ends a phase."""
         self.counts: list[int] = []
         self.figures: dict[str, float] = {}
 
     def bind(self, setting: Setting) -> None:
-        """Told once before the first round; checks what needs the scenario."""
+        """Told once before the first round."""
         super().bind(setting)
-        scenario: Any = setting.config.scenario
+        scenario = setting.config.scenario
         self.schedule: PhaseSchedule = schedule_of(scenario, setting.image.num_classes)
-        if scenario is None:
-            return
-        if self.config.base == "lucir" and scenario.head != "cosine":
-            raise UserError(
-                "strategy.base is 'lucir', which compares cosines, but scenario.head is "
-                f"'{scenario.head}'. Set scenario.head to 'cosine', or choose another base."
-            )
-        spent, length = self.config.dtid.teacher_rounds, self.schedule.phase_rounds
-        if self.config.dtid.enabled and spent >= length:
-            raise UserError(
-                f"strategy.dtid.teacher_rounds is {spent}, which leaves the student none of the "
-                f"{length} rounds of a phase. Lower it, or raise scenario.rounds_per_phase."
-            )
 
     def check(self, model: torch.nn.Module) -> None:
-        """Refuse a model that the generator cannot be trained from, before anything runs."""
+        """Refuse a model that the generator cannot be trained from, or without the layers."""
         if self.config.dfgr.enabled and self.config.dfgr.images == "generator":
             require_batchnorm(model)
+        if self.config.dtid.enabled:
+            layers_of(model, self.config.dtid.layers)
 
     def state(self) -> dict[str, Any]:
         """What persists: the phase, its frozen models, its generator, and the tests so far.
 
         From one phase to the next only the tests are kept.
         """
-        names = ("phase", "old", "generator", "samples", "teacher", "hits", "counts")
+        names = ("phase", "old", "generator", "samples", "teacher", "hits", "hits_nme", "counts")
         return {name: getattr(self, name) for name in names}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -102,9 +101,16 @@ class FedDFGR(MeanStrategy):
 
     # -- the beginning of a phase ---------------------------------------------------------
 
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Requests as usual; model and grid are needed again when the round ends a phase."""
+        self.received, self.grid = arrays, grid
+        return super().configure_train(server_round, arrays, config, grid)
+
     def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
         """Begin the phase if it is new, and send what its clients need."""
-        self.figures = {}
+        self.figures, self.means = {}, None
         if self.setting.config.scenario is None:
             return
         phase = self.schedule.phase(server_round)
@@ -129,10 +135,13 @@ class FedDFGR(MeanStrategy):
 
     @property
     def _needs_old(self) -> bool:
+        more = self.config.dfgr.enabled or self.config.dtid.enabled or self._exemplars
+        return self.config.base not in _ALONE or more
+
+    @property
+    def _exemplars(self) -> bool:
         scenario: Any = self.setting.config.scenario
-        exemplars = scenario.exemplars_per_class or scenario.exemplars_total
-        more = self.config.dfgr.enabled or self.config.dtid.enabled
-        return self.config.base not in _ALONE or more or bool(exemplars)
+        return bool(scenario.keeps_exemplars)
 
     def _teaches(self, server_round: int) -> bool:
         """Whether a round trains the second teacher instead of the student."""
@@ -182,36 +191,66 @@ class FedDFGR(MeanStrategy):
     def aggregate_train(
         self, server_round: int, replies: Any
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The average is the student's, or the second teacher's, which the server keeps."""
+        """The average is the student's, or the second teacher's, which the server keeps.
+
+        At the end of a phase the model is tested on all seen classes, also where nobody had
+        samples in its last round.
+        """
         valid = [reply for reply in replies if not reply.has_error()]
         found, metrics = super().aggregate_train(server_round, valid)
-        if found is None:
+        if self.setting.config.scenario is None:
+            return found, metrics
+        if self._teaches(server_round):
+            self.teacher = self.teacher if found is None else arrays_of(found)
             return None, metrics
-        if self.setting.config.scenario is not None and self._teaches(server_round):
-            self.teacher = arrays_of(found)
-            return None, metrics
+        if self._ends_phase(server_round):
+            metrics = MetricRecord() if metrics is None else metrics
+            metrics.update(self._test(server_round, self.received if found is None else found))
         return found, metrics
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord
     ) -> ArrayRecord:
-        """The average stays as it is; at the end of a phase it is tested on all seen classes."""
+        """The average stays as it is; the generator's figures are those of the round."""
         metrics.update(self.figures)
-        if self.setting.config.scenario is None:
-            return mean
-        phase = self.schedule.phase(server_round)
-        if server_round == self.schedule.last_round(phase):
-            job = PhaseTest(arrays_of(mean), self.schedule.seen(phase))
-            hits, self.counts = self.setting.compute(phase_test, [job])[0]
-            self.hits = [*self.hits[:phase], hits]
-            figures = self._figures()
-            shown = {name: figures[name][-1] for name in ("accuracy", "old", "new")}
-            shown["average"] = figures["average"]
-            metrics.update({f"phase-{k}": v for k, v in shown.items() if v is not None})
         return mean
 
+    def _ends_phase(self, server_round: int) -> bool:
+        return server_round == self.schedule.last_round(self.schedule.phase(server_round))
+
+    def _test(self, server_round: int, arrays: ArrayRecord) -> dict[str, float]:
+        """Hits of the classifier, and of the nearest mean where exemplars are kept."""
+        phase = self.schedule.phase(server_round)
+        if self._exemplars:
+            self.means = exemplar_means(self.setting, self.grid, server_round, arrays)
+        job = PhaseTest(arrays_of(arrays), server_round, self.means)
+        tested = self.setting.compute(phase_test, [job])[0]
+        self.counts, self.hits = tested.counts, [*self.hits[:phase], tested.hits]
+        if tested.nearest is not None:
+            self.hits_nme = [*self.hits_nme[:phase], tested.nearest]
+        figures = self._figures()
+        shown = {k: v[-1] for k, v in figures.items() if k.startswith(("accuracy", "old", "new"))}
+        shown["average"] = figures["average"]
+        return {f"phase-{k}": v for k, v in shown.items() if v is not None}
+
     def _figures(self) -> dict[str, Any]:
-        return describe_phases(self.hits, self.counts, self.schedule.borders)  # type: ignore[arg-type]
+        """Figures of all phases so far: iCaRL's by the nearest mean, those of others beside it."""
+        by_means = self.config.base == "icarl"
+        borders = self.schedule.borders
+        return describe_both(self.hits, self.hits_nme, self.counts, borders, by_means=by_means)
+
+    # -- evaluation and results -----------------------------------------------------------
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """The usual requests; at the end of a phase iCaRL's clients classify by the means."""
+        asked = list(super().configure_evaluate(server_round, arrays, config, grid))
+        if self.config.base == "icarl" and self.means is not None:
+            means = array_record({"means": self.means})
+            for message in asked:
+                message.content[MEANS] = means
+        return asked
 
     def save_artifacts(self, folder: Path, server_round: int) -> None:
         """``incremental.json`` and a sheet of the last generator's images."""

@@ -9,6 +9,11 @@ from pydantic import Field
 from fedzda.platform.config import StrategyConfig, Suits
 
 _SHARED = {"name", "clients_per_round", "batchnorm"}
+_NEEDS_ALL = (
+    "counts on an update of every client it asks, and in a phase some have no samples. Choose "
+    "flwr-fed-median or flwr-fed-trimmed-avg"
+)
+"""Why the Krum family goes with no scenario."""
 
 
 class FlwrConfig(StrategyConfig):
@@ -128,6 +133,7 @@ class FlwrKrumConfig(FlwrConfig):
     """Krum (Blanchard et al. 2017)."""
 
     flower_class = "Krum"
+    no_scenario = _NEEDS_ALL
     name: Literal["flwr-krum"] = "flwr-krum"
     num_malicious_nodes: int = Field(default=0, ge=0)
     """Assumed number of malicious clients."""
@@ -137,6 +143,7 @@ class FlwrMultiKrumConfig(FlwrConfig):
     """Multi-Krum (Blanchard et al. 2017)."""
 
     flower_class = "MultiKrum"
+    no_scenario = _NEEDS_ALL
     name: Literal["flwr-multi-krum"] = "flwr-multi-krum"
     num_malicious_nodes: int = Field(default=0, ge=0)
     """Assumed number of malicious clients."""
@@ -148,6 +155,7 @@ class FlwrBulyanConfig(FlwrConfig):
     """Bulyan (El Mhamdi et al. 2018); needs at least ``4 * num_malicious_nodes + 3`` clients."""
 
     flower_class = "Bulyan"
+    no_scenario = _NEEDS_ALL
     name: Literal["flwr-bulyan"] = "flwr-bulyan"
     num_malicious_nodes: int = Field(default=0, ge=0)
     """Assumed number of malicious clients."""

@@ -19,7 +19,7 @@ from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.records import array_record
 from fedzda.platform.setting import Setting
 from fedzda.strategies.apart import put_back, select, take_out
-from fedzda.strategies.base import MeanStrategy
+from fedzda.strategies.base import MeanStrategy, trained_on
 from fedzda.strategies.flwr_config import FlwrConfig
 
 _NO_FRACTION = 1e-12
@@ -63,6 +63,10 @@ class FlowerStrategy(MeanStrategy):
     ) -> Iterable[Message]:
         """Flower's messages, with the arrays it was not shown put back in."""
         config.update(self.config.client_keys)
+        inner: Any = self.inner
+        # Flower sleeps until as many nodes are there, so it must not want more
+        inner.min_train_nodes = self.setting.num_asked(self.config.clients_per_round)
+        inner.min_available_nodes = inner.min_train_nodes
         trained = select(arrays, self.apart, inside=False)
         rest = select(arrays, self.apart, inside=True)
         return put_back(self.inner.configure_train(server_round, trained, config, grid), rest)
@@ -70,12 +74,16 @@ class FlowerStrategy(MeanStrategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Flower's aggregate of the trained arrays beside our mean of the others."""
-        valid = [reply for reply in replies if not reply.has_error()]
+        """Flower's aggregate of the trained arrays beside our mean of the others.
+
+        Flower does not see clients that had nothing to train on.
+        """
+        valid = [reply for reply in replies if not reply.has_error() and trained_on(reply)]
+        if not valid:
+            return None, None
         total = WeightedSum(pooled=self.config.batchnorm == "pooled")
         for reply in valid:
-            size = float(reply.content["metrics"]["num-examples"])  # type: ignore[arg-type]
-            take_out(reply, self.apart, total, size)
+            take_out(reply, self.apart, total, trained_on(reply))
         new, metrics = self.inner.aggregate_train(server_round, valid)
         if new is not None and self.apart:
             new = ArrayRecord({**new, **array_record(total.mean())})

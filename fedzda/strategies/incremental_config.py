@@ -3,13 +3,13 @@ code do not say is our choice; ``docs/methods/class-incremental.md`` has the lis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
 from fedzda.base import StrictConfig
-from fedzda.platform.config import Slot
+from fedzda.platform.config import SimulationConfig, Slot
 from fedzda.strategies.config import MeanConfig
 
 Base = Literal["fine-tune", "joint", "lwf", "icarl", "lucir", "abd-like", "r-dfcil-like"]
@@ -91,6 +91,7 @@ class DTIDConfig(StrictConfig):
 class FedDFGRConfig(MeanConfig):
     """Class-incremental learning, with data-free generative replay and two teachers."""
 
+    exemplars = True
     name: Literal["fed-dfgr"] = "fed-dfgr"
     base: Base = "lucir"
     """What a phase starts from: plain cross entropy, all data of seen classes (joint, the upper
@@ -125,3 +126,55 @@ class FedDFGRConfig(MeanConfig):
     """``r-dfcil-like``: weight of the hard distillation."""
     relational_weight: float = Field(default=0.5, ge=0)
     """``r-dfcil-like``: weight of the relational term."""
+
+    def problems_in(self, whole: SimulationConfig) -> Iterator[tuple[str, str]]:
+        """What base, replay and second teacher need in a scenario; without one nothing counts."""
+        scenario: Any = whole.scenario
+        if scenario is None:
+            return
+        yield from self._base_problems(scenario)
+        spent, length = self.dtid.teacher_rounds, scenario.rounds_per_phase
+        if self.dtid.enabled and spent >= length:
+            yield (
+                "strategy.dtid.teacher_rounds",
+                f"'strategy.dtid.teacher_rounds' should be below scenario.rounds_per_phase, which "
+                f"is {length}, so that the student has a round (got {spent}). Lower it, or raise "
+                "scenario.rounds_per_phase.",
+            )
+        if self.dfgr.bn_refresh == "replay" and not self.dfgr.enabled:
+            yield (
+                "strategy.dfgr.bn_refresh",
+                "'strategy.dfgr.bn_refresh' is 'replay', and strategy.dfgr.enabled is false: there "
+                "is nothing to replay. Set bn_refresh to 'none', or enabled to true.",
+            )
+
+    def _base_problems(self, scenario: Any) -> Iterator[tuple[str, str]]:
+        """Heads, exemplars and replay that a base method stands and falls with."""
+        base, key = self.base, "strategy.base"
+        if base == "lucir" and scenario.head != "cosine":
+            yield (
+                key,
+                f"'strategy.base' is 'lucir', which compares cosines, and scenario.head is "
+                f"'{scenario.head}'. Set scenario.head to 'cosine', or choose another base.",
+            )
+        if base == "icarl" and not (scenario.keeps_exemplars or self.dfgr.enabled):
+            yield (
+                key,
+                "'strategy.base' is 'icarl', which learns from exemplars and classifies by their "
+                "means, and the scenario keeps none. Set scenario.exemplars_per_class, for example "
+                "to 20, or choose base 'lwf'.",
+            )
+        if base in ("abd-like", "r-dfcil-like") and not self.dfgr.enabled:
+            yield (
+                key,
+                f"'strategy.base' is '{base}', which learns old classes from replayed samples "
+                "alone, and strategy.dfgr.enabled is false. Set it to true, or choose base 'lwf'.",
+            )
+        more = self.dfgr.enabled or self.dtid.enabled or scenario.keeps_exemplars
+        if base == "joint" and more:
+            yield (
+                key,
+                "'strategy.base' is 'joint', the upper bound on all data of the seen classes, "
+                "beside which nothing else counts. Set strategy.dfgr.enabled and "
+                "strategy.dtid.enabled to false, and keep no exemplars.",
+            )

@@ -1,7 +1,7 @@
 """What the server does between two phases, as jobs on the engine's workers (``Setting.compute``).
 
-``handler`` is the worker's client runtime; ``image``, ``federation.test``, ``batch`` and
-``model_with(arrays)`` are used.
+``handler`` is the worker's client runtime; ``image``, ``federation.test``, ``phases``, ``batch``
+and ``model_with(arrays)`` are used.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import nn
 
 from fedzda.base import torch_rng
 from fedzda.platform.parts import build_synthesizer
+from fedzda.platform.scenario.labels import rows_of_phase
 
 _BATCH = 256
 
@@ -88,28 +89,50 @@ class PhaseTest:
 
     Attributes:
         arrays: The model.
-        seen: Classes it knows.
+        round: The last round of the phase, which says how many classes it knows.
+        means: Unit mean features ``(seen, D)`` of exemplars; None: nobody keeps any.
     """
 
     arrays: dict[str, Any]
-    seen: int
+    round: int
+    means: np.ndarray | None = None
+
+
+@dataclass
+class Tested:
+    """Samples of every class ``(K,)`` in the global test set, and how many were recognised: by the
+    classifier, and by the nearest mean of exemplars if there are any."""
+
+    counts: list[int]
+    hits: list[int]
+    nearest: list[int] | None
+
+
+def phase_test(handler: Any, job: PhaseTest) -> Tested:
+    """Test a model on the classes seen up to its round."""
+    model = handler.model_with(job.arrays).eval()
+    handler.phases.tell(model, job.round)
+    hits, nearest = _hits(handler, model, job.round), None
+    if job.means is not None:
+        handler.phases.tell(model, job.round, {"means": job.means})
+        nearest = _hits(handler, model, job.round)
+    labels = np.asarray(handler.federation.test["label"])
+    counts = np.bincount(labels, minlength=handler.image.num_classes)
+    return Tested([int(n) for n in counts], hits, nearest)
 
 
 @torch.no_grad()
-def phase_test(handler: Any, job: PhaseTest) -> tuple[list[int], list[int]]:
-    """Hits of every class ``(K,)`` and samples ``(K,)`` in the global test set."""
-    model = OldClasses(handler.model_with(job.arrays), job.seen).eval()
-    table = handler.federation.test
-    labels = np.asarray(table["label"])
-    classes = handler.image.num_classes
-    rows = np.flatnonzero(labels < job.seen)
+def _hits(handler: Any, model: nn.Module, round_: int) -> list[int]:
+    """Recognised test samples of every class."""
+    table, classes = handler.federation.test, handler.image.num_classes
+    rows = np.arange(len(table["label"]))
+    rows = rows_of_phase(rows, table["label"], 0, handler.phases.seen(round_))
     hits = np.zeros(classes, dtype=np.int64)
     for start in range(0, len(rows), _BATCH):
         batch = handler.batch(rows[start : start + _BATCH], table)
         right = model(batch["image"]).argmax(dim=1) == batch["label"]
         hits += np.bincount(batch["label"][right].cpu().numpy(), minlength=classes)
-    counts = np.bincount(labels, minlength=classes)
-    return [int(n) for n in hits], [int(n) for n in counts]
+    return [int(n) for n in hits]
 
 
 def fresh_model(handler: Any, item: None) -> dict[str, Any]:

@@ -26,13 +26,17 @@ LOSS_QUERY = "query.loss"
 
 
 def drawn(setting: Setting, size: int, by_size: bool, server_round: int) -> list[int]:
-    """``size`` clients in ascending order; fewer where fewer have samples."""
+    """``size`` of the reachable clients, ascending; fewer where fewer have samples."""
     rng = numpy_rng(setting.seed, "cohort", server_round)
+    there = setting.reachable()
     if not by_size:
-        return sorted(int(i) for i in rng.choice(setting.num_clients, size, replace=False))
-    chance = setting.sizes / setting.sizes.sum()
-    size = min(size, int((chance > 0).sum()))
-    return sorted(int(i) for i in rng.choice(setting.num_clients, size, replace=False, p=chance))
+        chosen = rng.choice(len(there), size, replace=False)
+    else:
+        sizes = setting.sizes if isinstance(there, range) else setting.sizes[there]
+        chance = sizes / sizes.sum()
+        size = min(size, int((chance > 0).sum()))
+        chosen = rng.choice(len(there), size, replace=False, p=chance)
+    return sorted(int(there[i]) for i in chosen)
 
 
 def highest_losses(

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
+from fedzda.platform.devices.workload import EXTRA_BYTES
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import CONFIG
 from fedzda.strategies.config import ScaffoldConfig
@@ -60,6 +61,8 @@ class Scaffold(WeighingStrategy):
             self.control = {name: np.zeros_like(value.numpy()) for name, value in weights.items()}
         record[CONTROL] = array_record(self.control)
         record.config_records[CONFIG]["scaffold"] = True
+        size = sum(value.nbytes for value in self.control.values())
+        record.config_records[CONFIG][EXTRA_BYTES] = int(size)
 
     def weights(self, cohort: Cohort, metrics: MetricRecord) -> Weights:
         """The mean model, or a step of ``server_lr`` towards it."""

@@ -9,6 +9,7 @@ import torch
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
 from fedzda.base import numpy_rng
+from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.config import plain
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
@@ -25,6 +26,7 @@ class ServerSide(MeanStrategy):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.server_generator: dict[str, Any] | None = None
+        self._received: dict[str, Any] | None = None
 
     def state(self) -> dict[str, Any]:
         """The server's generator besides what other halves keep."""
@@ -38,6 +40,8 @@ class ServerSide(MeanStrategy):
     def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
         """Ask for class counts where the method uses them."""
         super().request(server_round, arrays, record)
+        if self.config.server_received:
+            self._received = arrays_of(arrays)
         if self.config.server_classes == "known":
             record.config_records[CONFIG]["report-class-counts"] = True
 
@@ -54,11 +58,11 @@ class ServerSide(MeanStrategy):
             self.server_generator = inverted[0].state
         for name in inverted[0].figures:
             metrics[f"zdas-{name}"] = sum(i.figures[name] for i in inverted) / len(inverted)
-        images = torch.cat([i.images for i in inverted])
-        metrics["zdas-images"] = len(images)
-        if len(images) < self.config.server_batch_size:
+        count = sum(len(i.images) for i in inverted)
+        metrics["zdas-images"] = count
+        if count < self.config.server_batch_size:
             return mean
-        return self._refine(server_round, mean, inverted, images, metrics)
+        return self._refine(server_round, mean, replies, inverted, metrics)
 
     def save_artifacts(self, folder: Path, server_round: int) -> None:
         """The server's generator, unless there is one of the clients' half."""
@@ -83,6 +87,8 @@ class ServerSide(MeanStrategy):
         for start in range(0, len(order), size):
             group = [replies[int(i)] for i in order[start : start + size]]
             models = [arrays_of(reply.content[ARRAYS]) for reply in group]  # type: ignore[arg-type]
+            if self._received is not None:
+                models.append(self._received)
             jobs.append(
                 Inversion(
                     models=models,
@@ -108,23 +114,39 @@ class ServerSide(MeanStrategy):
         self,
         server_round: int,
         mean: ArrayRecord,
+        replies: list[Message],
         inverted: list[Inverted],
-        images: torch.Tensor,
         metrics: MetricRecord,
     ) -> ArrayRecord:
+        """Train the average, or every client's model before it is averaged anew."""
+        key = (self.setting.seed, "zdas-refine", server_round)
+        if self.config.server_refine == "average":
+            arrays, loss = self.setting.compute(refine, [self._job(mean, inverted, key)])[0]
+            metrics["zdas-loss"] = loss
+            return array_record(arrays)
+        jobs = [
+            self._job(reply.content[ARRAYS], inverted, (*key, number))
+            for number, reply in enumerate(replies)
+        ]
+        total = WeightedSum(pooled=self.config.batchnorm == "pooled")
+        losses = []
+        for reply, (arrays, loss) in zip(replies, self.setting.compute(refine, jobs), strict=True):
+            total.add(arrays, float(self._weight(reply)))
+            losses.append(loss)
+        metrics["zdas-loss"] = sum(losses) / len(losses)
+        return array_record(total.mean())
+
+    def _job(self, model: Any, inverted: list[Inverted], key: tuple[Any, ...]) -> Refinement:
+        """Training of one model on all images."""
         soft = self.config.server_targets == "soft"
-        targets = torch.cat([i.probabilities if soft else i.labels for i in inverted])
-        job = Refinement(
-            arrays=arrays_of(mean),
-            images=images,
-            targets=targets,
+        return Refinement(
+            arrays=arrays_of(model),
+            images=torch.cat([i.images for i in inverted]),
+            targets=torch.cat([i.probabilities if soft else i.labels for i in inverted]),
             steps=self.config.server_steps,
             lr=self.config.server_lr,
             batch_size=self.config.server_batch_size,
             frozen_batchnorm=self.config.server_batchnorm == "frozen",
             last_layer=self.config.server_layers == "last",
-            key=(self.setting.seed, "zdas-refine", server_round),
+            key=key,
         )
-        arrays, loss = self.setting.compute(refine, [job])[0]
-        metrics["zdas-loss"] = loss
-        return array_record(arrays)

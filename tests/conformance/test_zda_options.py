@@ -60,3 +60,21 @@ def test_the_server_can_train_the_last_layer_alone(tmp_path):
     assert moved["last"] == {"classifier.weight", "classifier.bias"}
     assert moved["last"] < moved["all"]
     assert "features.0.weight" in moved["all"]
+
+
+def test_the_received_model_joins_the_groups_and_survives_a_resume(tmp_path):
+    plain = arrays(run(tmp_path, "fed-zdas", rounds=2))
+    short = run(tmp_path, "fed-zdas", rounds=1, server_received=True)
+    found = arrays(run(tmp_path, "fed-zdas", rounds=2, server_received=True))
+    assert not same(plain, found)
+    assert same(found, arrays(Simulation.resume(short.path, rounds=2)))
+
+
+def test_training_the_clients_models_begins_at_their_average(tmp_path):
+    average = arrays(run(tmp_path, "fed-zdas", rounds=2, server_start_round=3))
+    small = {"server_refine": "clients", "server_lr": 1e-9}
+    found = arrays(run(tmp_path, "fed-zdas", rounds=2, **small))
+    assert all(np.allclose(value, found[name], atol=1e-5) for name, value in average.items())
+    large = arrays(run(tmp_path, "fed-zdas", rounds=2, server_refine="clients", server_lr=0.1))
+    assert not same(average, large)
+    assert not same(large, arrays(run(tmp_path, "fed-zdas", rounds=2, server_lr=0.1)))

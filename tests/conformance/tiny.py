@@ -9,7 +9,22 @@ from fedzda.platform.config import SimulationConfig
 from fedzda.platform.config_load import from_dict
 
 ZS_CGAN = {"name": "zs-cgan", "steps": 4, "batch_size": 20, "channels": 8}
+TWO_SPEEDS = [
+    {
+        "profile": {
+            "name": name,
+            "compute": compute,
+            "memory": 1e9,
+            "uplink": 1e6,
+            "downlink": 4e6,
+        },
+        "share": 0.5,
+    }
+    for name, compute in (("slow", 2e7), ("fast", 2e8))
+]
+"""Devices that take about 1.8 and 0.9 seconds for a round."""
 EXTRA: dict[str, dict[str, Any]] = {
+    "fed-buff": {"clients_per_round": 3, "concurrency": 4},
     "fed-gen": {"generator_steps": 4},
     "fed-cog": {
         "start_round": 2,
@@ -46,5 +61,7 @@ def config(output: Path, method: str = "fed-avg", **changes: Any) -> SimulationC
         "output": str(output),
         "report": False,
     }
+    if method == "fed-buff":
+        raw["devices"] = TWO_SPEEDS
     raw.update(changes)
     return from_dict(raw)

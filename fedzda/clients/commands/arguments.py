@@ -35,6 +35,8 @@ Mean = Annotated[
 Std = Annotated[
     str | None, typer.Option(metavar="A,B,…", help="Their standard deviation; left out: 1.")
 ]
+Out = Annotated[str | None, typer.Option(metavar="DIR", help="New folder for the results.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def classifier_of(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedzda.clients.commands.arguments import configured
+from fedzda.clients.commands.arguments import Seed, configured
 
 if TYPE_CHECKING:
     from fedzda.clients.commands.hypercon_run import Names
@@ -41,7 +41,7 @@ def hypercon(
     out: Annotated[
         str, typer.Option(metavar="FILE", help="New video, or folder if it has no suffix.")
     ] = "hypercon.mp4",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     figures: Annotated[
         bool, typer.Option(help="Measure consistency and fidelity; costs two flows per frame.")
     ] = True,

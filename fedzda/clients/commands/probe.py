@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedzda.clients.commands.arguments import Seed
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -32,7 +34,7 @@ def probe(
     steps: Annotated[
         int, typer.Option(min=1, help="Gradient steps of the classifier that looks at them.")
     ] = 600,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Look for the clients' own images among a run's synthetic ones.
 

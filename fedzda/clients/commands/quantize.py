@@ -13,6 +13,8 @@ from fedzda.clients.commands.arguments import (
     Classes,
     Mean,
     Model,
+    Out,
+    Seed,
     Shape,
     Std,
     classifier_of,
@@ -77,10 +79,8 @@ def quantize(
         str | None,
         typer.Option(metavar="NAME", help="Data to test on: a data set's name or block."),
     ] = None,
-    out: Annotated[
-        str | None, typer.Option(metavar="DIR", help="New folder for the results.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    out: Out = None,
+    seed: Seed = 0,
     export: Annotated[bool, typer.Option(help="Write ONNX files, which need integers.")] = True,
 ) -> None:
     """Quantize a trained classifier, without data unless --data is real.

@@ -13,6 +13,8 @@ from fedzda.clients.commands.arguments import (
     Classes,
     Mean,
     Model,
+    Out,
+    Seed,
     Shape,
     Std,
     classifier_of,
@@ -49,10 +51,8 @@ def synthesize(
     mean: Mean = None,
     std: Std = None,
     count: Annotated[int, typer.Option(min=1, help="Images to make, all classes alike.")] = 1000,
-    out: Annotated[
-        str | None, typer.Option(metavar="DIR", help="New folder for the results.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    out: Out = None,
+    seed: Seed = 0,
     data: Annotated[
         str | None,
         typer.Option(

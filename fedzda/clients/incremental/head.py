@@ -15,12 +15,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fedzda.base import UserError
+from fedzda.base import ImageSpec, UserError
 from fedzda.platform.config import ScenarioConfig
 from fedzda.platform.scenario.config import ClassIncrementalConfig
 
 ABSENT = -1e4
 """Logit of a class that has not come yet: its probability is exactly 0 in float32 and float64."""
+_BELOW_ALL = -2.0
+"""Below every cosine."""
 
 
 class IncrementalHead(nn.Linear):
@@ -29,6 +31,9 @@ class IncrementalHead(nn.Linear):
     def __init__(self, in_features: int, num_classes: int, bias: bool = True) -> None:
         super().__init__(in_features, num_classes, bias)
         self.seen = num_classes
+        self.means: torch.Tensor | None = None
+        """Unit mean features ``(seen, D)`` of exemplars: where there are any, classes are told by
+        the nearest of them instead of by the layer."""
 
     def logits(self, features_ND: torch.Tensor, seen: int) -> torch.Tensor:
         """Logits ``(N, seen)``."""
@@ -37,8 +42,20 @@ class IncrementalHead(nn.Linear):
 
     def forward(self, features_ND: torch.Tensor) -> torch.Tensor:
         """Logits ``(N, num_classes)``, :data:`ABSENT` for classes that have not come yet."""
-        logits_NS = self.logits(features_ND, self.seen)
+        if self.means is None:
+            logits_NS = self.logits(features_ND, self.seen)
+        else:
+            logits_NS = nearest(features_ND, self.means)
         return functional.pad(logits_NS, (0, self.out_features - self.seen), value=ABSENT)
+
+
+def nearest(features_ND: torch.Tensor, means_SD: torch.Tensor) -> torch.Tensor:
+    """Cosines ``(N, S)`` of features and unit means: the largest is that of the nearest mean.
+
+    A class without a mean (a row of zeros) gets less than any cosine.
+    """
+    cosines_NS = functional.normalize(features_ND, dim=1) @ means_SD.T
+    return cosines_NS.masked_fill((means_SD == 0).all(dim=1), _BELOW_ALL)
 
 
 class CosineHead(IncrementalHead):
@@ -58,13 +75,13 @@ class CosineHead(IncrementalHead):
         return self.sigma * self.cosines(features_ND, seen)
 
 
-def fit_head(model: nn.Module, scenario: ScenarioConfig) -> nn.Module:
+def fit_head(model: nn.Module, scenario: ScenarioConfig, image: ImageSpec) -> nn.Module:
     """Replace the last linear layer of ``model`` by the scenario's head; returns the model.
 
     A linear head keeps the layer's weights; a cosine head starts from them, without the bias.
 
     Raises:
-        UserError: The model has no linear layer.
+        UserError: The model has no linear layer, or its last one does not give the logits.
     """
     assert isinstance(scenario, ClassIncrementalConfig)
     layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)]
@@ -74,6 +91,12 @@ def fit_head(model: nn.Module, scenario: ScenarioConfig) -> nn.Module:
             f"has none ({type(model).__name__}). Choose a model that ends in a linear layer."
         )
     name, layer = layers[-1]
+    if layer.out_features != image.num_classes:
+        raise UserError(
+            "scenario 'class-incremental' lets the model's last linear layer grow, and that of "
+            f"{type(model).__name__}, '{name}', has {layer.out_features} outputs for "
+            f"{image.num_classes} classes. Choose a model whose last linear layer gives the logits."
+        )
     head: IncrementalHead
     if scenario.head == "cosine":
         head = CosineHead(layer.in_features, layer.out_features)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,10 @@ from torch import nn
 
 from fedzda.clients.incremental.herding import herd
 from fedzda.clients.incremental.probe import features_of
+from fedzda.platform.scenario.labels import rows_of_phase
+
+if TYPE_CHECKING:
+    from fedzda.clients.runtime import ClientRuntime
 
 EXEMPLARS = "exemplars"
 """Record of a client's state: rows of exemplars by class, the best first."""
@@ -46,6 +50,30 @@ def remember(
             chosen = herd(features_of(model, images_of(rows)), each)
             memory[name] = np.asarray(rows)[torch.tensor(chosen).numpy()]
     return memory
+
+
+def memory_of(
+    runtime: ClientRuntime,
+    client: int,
+    kept: Mapping[str, np.ndarray],
+    model: nn.Module,
+    num_old: int,
+) -> dict[str, np.ndarray]:
+    """A client's exemplars of the first ``num_old`` classes, as the scenario allows them.
+
+    Args:
+        runtime: Holds the data and the scenario.
+        client: Number of the client.
+        kept: Rows by class so far.
+        model: The model at the end of the phase that made these classes old.
+        num_old: Classes seen by then.
+    """
+    scenario: Any = runtime.config.scenario
+    each = quota(scenario.exemplars_per_class, scenario.exemplars_total, num_old)
+    own = runtime.federation.indices(client, "train")
+    labels = runtime.federation.train["label"]
+    held = {label: rows_of_phase(own, labels, label, label + 1) for label in range(num_old)}
+    return remember(kept, model, held, lambda rows: runtime.batch(rows)["image"], each)
 
 
 def all_rows(memory: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from torch import nn
 
 from fedzda.clients.incremental.head import head_of
+from fedzda.platform.averaging import as_tensor
 from fedzda.platform.data.federation import Federation, Split
 from fedzda.platform.scenario.labels import rows_of_phase
 from fedzda.platform.scenario.schedule import PhaseSchedule
@@ -29,12 +32,20 @@ class Phases:
         first = 0 if split == "test" else self.schedule.old(phase)
         return rows_of_phase(rows, self.federation.train["label"], first, self.schedule.seen(phase))
 
-    def tell(self, model: nn.Module, round_: int) -> None:
-        """Let the head have the classes seen up to a round."""
-        head_of(model).seen = self.schedule.seen(self.schedule.phase(round_))
+    def seen(self, round_: int) -> int:
+        """Classes seen up to a round."""
+        return self.schedule.seen(self.schedule.phase(round_))
+
+    def tell(
+        self, model: nn.Module, round_: int, means: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Let the head have the classes seen up to a round, and class means to go by, if any."""
+        head = head_of(model)
+        head.seen, head.means = self.seen(round_), None
+        if means is not None:
+            head.means = as_tensor(means["means"]).to(head.weight.device)
 
     def tested(self, model: nn.Module, rows: np.ndarray, round_: int) -> np.ndarray:
         """Rows of the global test set whose classes have been seen; tells the head as well."""
         self.tell(model, round_)
-        seen = self.schedule.seen(self.schedule.phase(round_))
-        return rows_of_phase(rows, self.federation.test["label"], 0, seen)
+        return rows_of_phase(rows, self.federation.test["label"], 0, self.seen(round_))

@@ -9,7 +9,6 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from fedzda.base import UserError
 from fedzda.clients.incremental.head import head_of
 
 
@@ -34,36 +33,22 @@ class Views:
         return first, rest
 
 
-class Probe:
-    """A model with a growing head, whose layers are looked at until :meth:`close`.
+class Maps:
+    """A model whose layers are looked at until :meth:`close`.
 
     Args:
         model: Left as it is, but for hooks that only read.
-        layers: Names of modules; none: only features are shown.
-
-    Raises:
-        UserError: The model has no growing head or no such layer.
+        layers: Names of modules that it has.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[str] = ()) -> None:
         self.model = model
-        self.head = head_of(model)
         named = dict(model.named_modules())
-        missing = [name for name in layers if name not in named]
-        if missing:
-            raise UserError(
-                f"strategy.dtid.layers names '{missing[0]}', which model {type(model).__name__} "
-                "does not have. Name modules as torch's named_modules() does, or leave it out."
-            )
         self._maps: dict[str, torch.Tensor] = {}
-        self._features: torch.Tensor = torch.empty(0)
         self._layers = list(layers)
-        self._handles: list[Any] = [self.head.register_forward_pre_hook(self._see_features)]
+        self._handles: list[Any] = []
         for name in layers:
             self._handles.append(named[name].register_forward_hook(self._see(name)))
-
-    def _see_features(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        self._features = inputs[0]
 
     def _see(self, name: str) -> Any:
         def look(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
@@ -71,10 +56,10 @@ class Probe:
 
         return look
 
-    def __call__(self, x_NCHW: torch.Tensor) -> Views:
-        """Run the model on normalised images."""
+    def look(self, x_NCHW: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Logits of normalised images, and the layers' outputs."""
         logits = self.model(x_NCHW)
-        return Views(logits, self._features, [self._maps[name] for name in self._layers])
+        return logits, [self._maps[name] for name in self._layers]
 
     def close(self) -> None:
         """Stop looking."""
@@ -88,21 +73,30 @@ class Probe:
         self.close()
 
 
-def layers_of(model: nn.Module, wanted: Sequence[str] | None) -> list[str]:
-    """The layers asked for, or the outputs of all stages of a built-in model.
+class Probe(Maps):
+    """A model with a growing head, of which what enters the head is seen as well.
+
+    Args:
+        model: Left as it is, but for hooks that only read.
+        layers: Names of modules that it has; none: only features are shown.
 
     Raises:
-        UserError: None was asked for, and the model does not name its stages.
+        UserError: The model has no growing head.
     """
-    if wanted is not None:
-        return list(wanted)
-    stages: Any = getattr(model, "stages", None)
-    if stages is None:
-        raise UserError(
-            f"strategy.dtid.layers is left out, and model {type(model).__name__} does not name its "
-            "stages. List the modules whose outputs are to be distilled."
-        )
-    return list(stages)
+
+    def __init__(self, model: nn.Module, layers: Sequence[str] = ()) -> None:
+        self.head = head_of(model)
+        super().__init__(model, layers)
+        self._features: torch.Tensor = torch.empty(0)
+        self._handles.append(self.head.register_forward_pre_hook(self._see_features))
+
+    def _see_features(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        self._features = inputs[0]
+
+    def __call__(self, x_NCHW: torch.Tensor) -> Views:
+        """Run the model on normalised images."""
+        logits, maps = self.look(x_NCHW)
+        return Views(logits, self._features, maps)
 
 
 @torch.no_grad()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fedzda.platform.config import ScenarioConfig
+from fedzda.platform.config import ScenarioConfig, SimulationConfig, TargetConfig
 
 
 class ClassIncrementalConfig(ScenarioConfig):
@@ -37,3 +37,38 @@ class ClassIncrementalConfig(ScenarioConfig):
     head: Literal["linear", "cosine"] = "linear"
     """The last layer: linear, or a learned scale times the cosine of feature and class embedding
     (which ``base: lucir`` needs)."""
+
+    @property
+    def keeps_exemplars(self) -> bool:
+        """Whether clients keep samples of old classes at all."""
+        return bool(self.exemplars_per_class or self.exemplars_total)
+
+    def problems_in(self, whole: SimulationConfig) -> Iterator[tuple[str, str]]:
+        """Task and strategy have to know classes and phases."""
+        task: Any = whole.task
+        if not isinstance(task, TargetConfig) and task.name != "classification":
+            yield (
+                "scenario",
+                f"'scenario' lets classes arrive in phases, and 'task.name' is '{task.name}'. Set "
+                "it to 'classification', or leave scenario out.",
+            )
+        strategy: Any = whole.strategy
+        name = getattr(strategy, "name", "of your own")
+        if reason := getattr(strategy, "no_scenario", ""):
+            yield (
+                "strategy.name",
+                f"'strategy.name' is '{name}', which {reason}; or leave scenario out.",
+            )
+        if self.keeps_exemplars and not getattr(strategy, "exemplars", False):
+            yield (
+                "scenario",
+                f"'scenario' asks clients to keep exemplars, and strategy '{name}' does not use "
+                "any. Choose strategy 'fed-dfgr', whose base 'fine-tune' replays them, or leave "
+                "exemplars_per_class and exemplars_total out.",
+            )
+        if self.exemplars_per_class and self.exemplars_total:
+            yield (
+                "scenario.exemplars_total",
+                f"'scenario.exemplars_total' stands for 'scenario.exemplars_per_class', which is "
+                f"{self.exemplars_per_class} (got {self.exemplars_total}). Leave one of them out.",
+            )

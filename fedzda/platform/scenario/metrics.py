@@ -78,3 +78,35 @@ def describe_phases(
         "base_forgetting": base if several else None,
         "forgetting": forgetting(recall_PK, seen) if several else None,
     }
+
+
+def describe_both(
+    hits_PK: Sequence[Sequence[int]],
+    nearest_PK: Sequence[Sequence[int]],
+    counts_K: Sequence[int],
+    borders: Sequence[int],
+    *,
+    by_means: bool,
+) -> dict[str, Any]:
+    """:func:`describe_phases` by the method's own rule, with the other rule's figures beside it.
+
+    Args:
+        hits_PK: Recognised by the classifier.
+        nearest_PK: Recognised by the nearest mean of exemplars; empty where nobody keeps any.
+        counts_K: As above.
+        borders: As above.
+        by_means: Whether the nearest mean is the method's own rule, as in iCaRL.
+
+    Returns:
+        With ``rule`` (``classifier`` or ``nearest-mean``), and ``accuracy``, ``average`` and
+        ``last`` of the other rule with ``_nme`` or ``_classifier`` appended, if there is one.
+    """
+    own = describe_phases(np.asarray(hits_PK), np.asarray(counts_K), borders)
+    if not nearest_PK:
+        return {**own, "rule": "classifier"}
+    other, rule, suffix = own, "nearest-mean", "classifier"
+    own = describe_phases(np.asarray(nearest_PK), np.asarray(counts_K), borders)
+    if not by_means:
+        own, other, rule, suffix = other, own, "classifier", "nme"
+    beside = {f"{key}_{suffix}": other[key] for key in ("accuracy", "average", "last")}
+    return {**own, "rule": rule, **beside}

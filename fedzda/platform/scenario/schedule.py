@@ -108,12 +108,24 @@ def schedule_of(config: ScenarioConfig | None, num_classes: int) -> PhaseSchedul
             f"takes {base + phases * each} classes, and the data set has {num_classes}. Lower one "
             "of them."
         )
+    borders = tuple(base + each * phase for phase in range(phases + 1))
+    _check_exemplars(config, borders[-1])
     return PhaseSchedule(
         order=tuple(class_order(num_classes, config.order_seed)),
-        borders=tuple(base + each * phase for phase in range(phases + 1)),
+        borders=borders,
         base_rounds=config.base_rounds or config.rounds_per_phase,
         phase_rounds=config.rounds_per_phase,
     )
+
+
+def _check_exemplars(config: ClassIncrementalConfig, classes: int) -> None:
+    """Refuse a memory that is too small for one sample of every class."""
+    total = config.exemplars_total
+    if total is not None and total < classes:
+        raise UserError(
+            f"scenario.exemplars_total is {total}, which leaves a client less than one sample for "
+            f"each of {classes} classes. Raise it to at least {classes}."
+        )
 
 
 def check_rounds(schedule: PhaseSchedule, rounds: int) -> None:

@@ -188,18 +188,27 @@ def test_off_is_fed_avg(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"scenario": {"head": "linear"}}, "strategy.base is 'lucir', which compares cosines"),
-        (
-            {"strategy": {"dtid": {"teacher_rounds": 1}}},
-            "strategy.dtid.teacher_rounds is 1, which leaves the student none of the 1 rounds",
-        ),
+        ({"scenario": {"head": "linear"}}, "'strategy.base' is 'lucir', which compares cosines"),
         ({"model": {"name": "lenet-bn", "norm": "group"}}, "BatchNorm"),
         ({"rounds": 4}, "rounds is 4, but the scenario has 3 phases of 3 rounds together"),
+        (
+            {"scenario": {"exemplars_total": 9}},
+            "scenario.exemplars_total is 9, which leaves a client less than one sample for each of "
+            "10 classes",
+        ),
+        (
+            {"strategy": {"dtid": {"layers": ["stage1"]}}},
+            "strategy.dtid.layers names 'stage1', which model LeNetBN does not have",
+        ),
+        (
+            {"model": {"name": "cnn"}, "strategy": {"dfgr": OFF}},
+            "strategy.dtid.layers is left out, and model CNN does not name its stages",
+        ),
     ],
 )
-def test_bad_input(changes, words, tmp_path):
+def test_bad_input_is_found_before_the_run_starts(changes, words, tmp_path):
     with pytest.raises(UserError, match=words):
-        Simulation.build(config(tmp_path, **changes)).run()
+        Simulation.build(config(tmp_path, **changes))
 
 
 def test_a_round_without_samples_of_its_phase_leaves_the_model_as_it_is(tmp_path):
@@ -210,3 +219,60 @@ def test_a_round_without_samples_of_its_phase_leaves_the_model_as_it_is(tmp_path
     trained = run.clients[run.clients.phase == "train"].groupby("round").num_examples.max()
     assert 0 < (trained == 0).sum() < 8
     assert run.summary["state"] == "finished"
+
+
+def test_a_phase_is_tested_where_nobody_had_samples_in_its_last_round(tmp_path):
+    raw = plain(config(tmp_path, **federated(rounds=8)))
+    raw["strategy"] |= {"base": "fine-tune", "dfgr": OFF, "dtid": OFF, "clients_per_round": 1}
+    raw["data"] |= {"clients": 5, "partition": {"name": "pathological", "classes_per_client": 2}}
+    run = Simulation.build(from_dict(raw)).run()
+    trained = run.clients[run.clients.phase == "train"].groupby("round").num_examples.max()
+    found = phases(run)
+    assert found["last_rounds"] == [2, 5, 8]
+    assert any(trained[round_] == 0 for round_ in found["last_rounds"])
+    assert len(found["accuracy"]) == 3
+
+
+def test_the_nearest_mean_stands_beside_the_classifier(tmp_path):
+    scenario = {"exemplars_per_class": 3, "rounds_per_phase": 1}
+    run, _ = played(tmp_path, **federated(scenario=scenario, strategy={"dfgr": OFF, "dtid": OFF}))
+    found = phases(run)
+    assert found["rule"] == "classifier"
+    assert len(found["accuracy_nme"]) == len(found["accuracy"]) == 3
+    assert found["last_nme"] == found["accuracy_nme"][-1]
+    assert found["average_nme"] == pytest.approx(np.mean(found["accuracy_nme"]))
+    assert found["accuracy_nme"][0] > 0.5
+    assert found["accuracy_nme"] != found["accuracy"]
+    rows = [json.loads(line) for line in (run.path / "rounds.jsonl").open()]
+    assert rows[-1]["server"]["phase-accuracy_nme"] == found["last_nme"]
+    assert run.summary["global_test"]["accuracy"] == pytest.approx(found["last"])
+
+
+def test_asking_for_means_costs_a_download_and_changes_nothing(tmp_path):
+    off = {"base": "fine-tune", "dfgr": OFF, "dtid": OFF}
+    plain_run, without = played(tmp_path / "without", **federated(rounds=2, strategy=off))
+    scenario = {"base_rounds": 2, "rounds_per_phase": 3, "exemplars_per_class": 2}
+    changes = federated(rounds=2, strategy=off, scenario=scenario)
+    run, asked = played(tmp_path / "with", **changes)
+    assert all(np.array_equal(without.arrays[k], asked.arrays[k]) for k in asked.arrays)
+    assert not asked.clients  # the question left nothing behind
+    model = sum(value.nbytes for value in asked.arrays.values())
+    before, after = (r.summary["bytes"] for r in (plain_run, run))
+    # three clients received the model once more, beside some bytes of the request
+    assert 0 <= after["down"] - before["down"] - 3 * model < 1000
+    assert 0 <= after["up"] - before["up"] - 3 * 4 * 16 * 4 < 1000  # clients x classes x features
+
+
+def test_icarl_classifies_by_the_nearest_mean(tmp_path):
+    scenario = {"exemplars_per_class": 4, "head": "linear"}
+    strategy = {"base": "icarl", "dfgr": OFF, "dtid": OFF}
+    run, _ = played(tmp_path, **federated(scenario=scenario, strategy=strategy))
+    found = phases(run)
+    assert found["rule"] == "nearest-mean"
+    assert set(found) >= {"accuracy_classifier", "average_classifier", "last_classifier"}
+    assert found["last_classifier"] == pytest.approx(run.summary["global_test"]["accuracy"])
+    # the clients' loss is that of cosines, which cannot be far from that of a guess
+    tested = run.clients[run.clients.phase == "evaluate"]
+    losses = tested[tested.metric == "loss"].value.dropna()
+    assert len(losses) > 0
+    assert losses.between(np.log(4) - 2, np.log(10) + 2).all()

@@ -1,0 +1,106 @@
+"""``fedzda merge``: files, figures, errors, exit codes."""
+
+import json
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from fedzda.base import ImageSpec
+from fedzda.clients.classifiers import build_model, load_classifier, save_classifier
+from fedzda.platform.cli.app import app
+from fedzda.platform.config_load import from_dict
+from fedzda.platform.simulation import Simulation
+
+LENET = {"name": "lenet-bn", "width": 4}
+QUICK = [
+    "synthesizer={name: zs-cgan, steps: 2, batch_size: 10, channels: 4}",
+    *("steps=2", "store=20", "batch_size=10"),
+]
+FLAGS = [
+    *("--classes", "--mean", "--model", "--out", "--seed", "--shape", "--std", "--student"),
+    *("--test-first", "--test-second", "FIRST", "SECOND", "[key=value]..."),
+]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["merge", *map(str, arguments)])
+
+
+def problem(*arguments):
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.stderr
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Weights of three and of two classes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
+    for name, classes in (("a", 3), ("b", 2)):
+        image = ImageSpec((1, 8, 8), classes, (0.3,), (0.38,))
+        with torch.random.fork_rng():
+            torch.manual_seed(classes)
+            save_classifier(
+                build_model(LENET, image), tmp_path / f"{name}.safetensors", LENET, image
+            )
+    return tmp_path
+
+
+def test_the_options_are_these():
+    group = typer.main.get_command(app)
+    command = group.resolve_command(typer.Context(group), ["merge"])[1]
+    found = []
+    for param in command.params:
+        found += param.opts if param.param_type_name == "option" else [param.metavar]
+    assert sorted(found) == sorted(FLAGS)
+
+
+def test_two_files_become_one(folder):
+    done = call("a.safetensors", "b.safetensors", *QUICK, "--out", "new/both.safetensors")
+    assert done.exit_code == 0, done.output
+    assert "training LeNetBN of 5 classes" in done.stdout
+    made = load_classifier(folder / "new" / "both.safetensors")
+    assert made.image.num_classes == 5
+    assert made.block == LENET
+    record = json.loads((folder / "new" / "both.json").read_text())
+    assert record["first"]["classifier"] == load_classifier(folder / "a.safetensors").fingerprint
+    assert record["config"]["steps"] == 2
+    assert record["tested"] == [None, None]
+    # the result is a checkpoint like any other, of which a further merge is made
+    again = call("new/both.safetensors", "b.safetensors", *QUICK, "--out", "seven.safetensors")
+    assert again.exit_code == 0, again.output
+    assert load_classifier(folder / "seven.safetensors").image.num_classes == 7
+
+
+def test_runs_are_tested_on_their_own_data(folder):
+    raw = {
+        "name": "digits",
+        "rounds": 1,
+        "data": {"name": "digits", "clients": 1, "max_samples": 300},
+        "model": LENET,
+        "strategy": {"name": "fed-avg"},
+        "engine": {"name": "inline"},
+        "report": False,
+    }
+    run = Simulation.build(from_dict(raw)).run()
+    done = call(run.path, "a.safetensors", *QUICK, "--out", "both.safetensors")
+    assert done.exit_code == 0, done.output
+    record = json.loads((folder / "both.json").read_text())
+    assert record["tested"][1] is None
+    alone = record["tested"][0]["before"]
+    assert alone == pytest.approx(run.summary["global_test"]["accuracy"])
+    assert "0 to 9" in done.stdout
+    assert f"{alone:.1%}" in done.stdout
+
+
+def test_wrong_input(folder):
+    pair = ("a.safetensors", "b.safetensors")
+    assert "no file or folder 'c.safetensors'" in problem("a.safetensors", "c.safetensors")
+    assert "--out must end in .safetensors" in problem(*pair, "--out", "both.pt")
+    assert "exists already" in problem(*pair, "--out", "a.safetensors")
+    assert "'stepz'" in problem(*pair, "stepz=3")
+    assert "no models named 'lenet-bm'" in problem(*pair, *QUICK, "--student", "lenet-bm")
+    assert not (folder / "merged").exists()

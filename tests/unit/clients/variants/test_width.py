@@ -1,0 +1,216 @@
+"""Narrow models: which channels, which entries, and that they compute what they should."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fedzda.base import ImageSpec, Turn, UserError
+from fedzda.clients.models.cnn import CNN
+from fedzda.clients.models.lenet_bn import LeNetBN
+from fedzda.clients.models.mlp import MLP
+from fedzda.clients.models.mobilenet_v2 import MobileNetV2
+from fedzda.clients.models.resnet import ResNet8, ResNet32
+from fedzda.clients.models.wrn import WRN161
+from fedzda.clients.variants.config import WidthConfig
+from fedzda.clients.variants.width import Width
+
+DIGIT = ImageSpec((1, 8, 8), 10, (0.3,), (0.3,))
+SMALL = ImageSpec((3, 16, 16), 10, (0.5,) * 3, (0.2,) * 3)
+MODELS = {
+    "lenet-bn": (lambda: LeNetBN(1, 10, (8, 8)), DIGIT),
+    "lenet-group": (lambda: LeNetBN(1, 10, (8, 8), "group"), DIGIT),
+    "cnn": (lambda: CNN(1, 10, (8, 8)), DIGIT),
+    "mlp": (lambda: MLP(1, 10, (8, 8), (20, 30), "batch"), DIGIT),
+    "resnet-8": (lambda: ResNet8(3, 10), SMALL),
+    "resnet-32": (lambda: ResNet32(3, 10), SMALL),
+    "wrn-16-1": (lambda: WRN161(3, 10), SMALL),
+    "mobilenet-v2": (lambda: MobileNetV2(3, 10), SMALL),
+}
+
+
+def made(name, method="heterofl", ratio=0.5, **settings):
+    torch.manual_seed(0)
+    make, image = MODELS[name]
+    model = make()
+    with torch.no_grad():
+        for buffer in model.buffers():  # statistics that are no ones and zeros
+            if buffer.is_floating_point():
+                buffer.copy_(torch.rand_like(buffer) + 0.5)
+    config = WidthConfig(method=method, ratio=ratio, **settings)
+    return model, Width(config, model, image), image
+
+
+def turn(round_=1, client=0, training=True):
+    return Turn(0, client, round_, training)
+
+
+def masked(model, form, image, when):
+    """The full model with zeros in the place of all entries that the narrow one lacks."""
+    device_model = form.build(model, when)
+    _, coverage = form.to_global(device_model, when)
+    own = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, value in own.state_dict().items():
+            if name in coverage:
+                value.mul_(torch.from_numpy(coverage[name]).to(value.dtype))
+    return device_model.eval(), own.eval()
+
+
+@pytest.mark.parametrize("method", ["heterofl", "fedrolex"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_narrow_model_is_the_full_one_with_zeros(name, method):
+    """Without the scaler; group norms are left out, whose groups may have other members."""
+    model, form, image = made(name, method, scale=False)
+    when = turn(round_=4)
+    narrow, zeros = masked(model, form, image, when)
+    x = torch.randn(3, *image.shape)
+    assert narrow(x).shape == (3, image.num_classes)
+    if "group" not in name:
+        torch.testing.assert_close(narrow(x), zeros(x), rtol=1e-4, atol=1e-5)
+    assert form.cost().parameters < 0.55 * sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_there_and_back_is_the_same(name):
+    model, form, _ = made(name, "fedrolex")
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    arrays, coverage = form.to_global(form.build(model, turn(3)), turn(3))
+    assert arrays.keys() == before.keys()
+    for key, value in arrays.items():
+        held = coverage.get(key, np.ones(value.shape, bool))
+        np.testing.assert_array_equal(value[held], before[key].numpy()[held])
+        assert held.any()
+    assert "classifier.weight" in coverage
+    assert "classifier.bias" not in coverage
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in before.items())
+
+
+def test_ratio_one_is_the_full_model():
+    model, form, image = made("lenet-bn", ratio=1.0)
+    x = torch.randn(2, *image.shape)
+    narrow = form.build(model, turn()).eval()
+    assert torch.equal(narrow(x), model.eval()(x))
+    assert form.to_global(narrow, turn())[1] == {}
+    assert WidthConfig(ratio=1.0).whole
+    assert not WidthConfig(ratio=1.0, method="fjord").whole
+
+
+def test_windows_roll_by_a_channel_per_round():
+    """The forward window of the method sheet: C = 4, half: {0,1}, {1,2}, {2,3}, then {0,3}."""
+    torch.manual_seed(0)
+    model = MLP(1, 10, (8, 8), (4,))
+    form = Width(WidthConfig(method="fedrolex", ratio=0.5), model, DIGIT)
+    found = [form.kept(turn(round_)) for round_ in (1, 2, 3, 4)]
+    windows = [[own.tolist() for own in kept.values() if len(own) == 2] for kept in found]
+    assert windows == [[[0, 1]], [[1, 2]], [[2, 3]], [[0, 3]]]
+    over = set()
+    for round_ in (1, 2, 3, 4):
+        _, coverage = form.to_global(form.build(model, turn(round_)), turn(round_))
+        over |= set(np.flatnonzero(coverage["features.1.bias"]))
+    assert over == {0, 1, 2, 3}
+
+
+def test_fjord_draws_a_width_per_client_and_round_and_tests_its_own():
+    model, form, _ = made("lenet-bn", "fjord", ratio=0.6)
+
+    def width(when):
+        return form.build(model, when).get_submodule("classifier").in_features
+
+    drawn = {width(turn(round_, client)) for round_ in range(1, 8) for client in range(5)}
+    assert drawn == {13, 26, 39}  # 0.2, 0.4 and 0.6 of 64, rounded up
+    assert width(turn(2, 3)) == width(turn(2, 3))
+    assert {width(turn(r, c, False)) for r in (1, 2) for c in (0, 1)} == {39}
+
+
+def test_the_scaler_keeps_sums_as_large_as_in_the_full_model():
+    model, form, _ = made("cnn", ratio=0.25)
+    layer = form.build(model, turn()).get_submodule("features.4")
+    assert layer.factor == 4.0
+    x = torch.randn(2, 8, 4, 4)
+    plain = nn.functional.conv2d(x * 4.0, layer.weight, layer.bias, padding=2)
+    torch.testing.assert_close(layer(x), plain)
+    assert form.build(model, turn()).get_submodule("features.0").factor == 1.0
+
+
+def test_static_batchnorm_by_hand():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 10))
+    form = Width(WidthConfig(ratio=0.5), model, DIGIT)
+    assert form.personal
+    images = torch.randn(20, 1, 8, 8)
+    deployed = form.deploy(form.build(model, turn()), images, turn())
+    values = deployed[0](images)
+    torch.testing.assert_close(deployed[1].running_mean, values.mean((0, 2, 3)))
+    torch.testing.assert_close(deployed[1].running_var, values.var((0, 2, 3)))
+    assert deployed[1].momentum == model[1].momentum
+    assert not deployed.training
+    assert not Width(WidthConfig(ratio=0.5, batchnorm="shared"), model, DIGIT).personal
+
+
+def test_groups_keep_their_size():
+    model, form, _ = made("lenet-group", ratio=0.5)
+    narrow = form.build(model, turn())
+    full = [m for m in model.modules() if isinstance(m, nn.GroupNorm)]
+    found = [m for m in narrow.modules() if isinstance(m, nn.GroupNorm)]
+    for one, other in zip(full, found, strict=True):
+        assert one.num_channels // one.num_groups == other.num_channels // other.num_groups
+
+
+class Shuffled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3)
+        self.mixing = nn.PixelShuffle(2)
+        self.last = nn.Linear(144, 10)
+
+    def forward(self, x):
+        return self.last(self.mixing(self.first(x)).flatten(1))
+
+
+class Grouped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3)
+        self.second = nn.Conv2d(4, 4, 3, groups=2)
+        self.last = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.last(self.second(self.first(x)).flatten(1))
+
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.last(x.flatten(1) if x.sum() > 0 else -x.flatten(1))
+
+
+class Numbered(nn.Module):
+    """Counts its channels in forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 1)
+        self.last = nn.Linear(256, 10)
+
+    def forward(self, x):
+        return self.last(self.first(x).view(-1, 256))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Shuffled, "module 'mixing' .PixelShuffle."),
+        (Grouped, "module 'second' .Conv2d."),
+        (Branching, "its steps cannot be followed"),
+        (Numbered, "step 'view' at 'view'"),
+    ],
+)
+def test_models_that_cannot_be_cut_say_where(model, words):
+    with pytest.raises(UserError, match=f"cannot be made narrower: .*{words}"):
+        Width(WidthConfig(), model(), DIGIT)

@@ -21,7 +21,7 @@ from fedzda.platform.overrides import Sources, apply_overrides
 from fedzda.platform.sweep.config import ArmConfig, Changes, ChoiceConfig, RangeConfig, SweepConfig
 from fedzda.platform.sweep.load import Sweep
 
-_FREE = ("name", "output", "engine", "report", "checkpoint")
+_FREE = ("name", "output", "engine", "report", "checkpoint", "trackers")
 """Keys that change where and how a cell runs, but none of its figures."""
 _LONGEST_NAME = 64
 

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from fedzda.platform.files import replacing
 from fedzda.platform.report.figures import STYLE
@@ -19,6 +20,8 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#
 """Okabe and Ito's, without the yellow that vanishes on white."""
 _MARKERS = "osD^vP*X<>ph"
 _DASHES = ("-", "--", "-.", ":")
+_VARIANCES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+"""Marks on the axis of variances, linear up to 10 and logarithmic beyond."""
 
 
 def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
@@ -39,6 +42,8 @@ def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
             axes.errorbar(variance.mean, mean.mean, bars[1], bars[0], label=arm, **style)
         axes.set_xscale("symlog", linthresh=10)
         axes.set_xlim(left=0)
+        axes.xaxis.set(major_locator=FixedLocator(_VARIANCES), minor_locator=NullLocator())
+        axes.xaxis.set_major_formatter("{x:g}")  # the default writes TeX, which SVG text shows raw
         axes.set_xlabel("variance of the clients' accuracy (pp²)")
         axes.set_ylabel("mean accuracy of the clients (%)")
         axes.set_title(setting.title)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-gpu docs wheel clean
+.PHONY: help install demo test lint format bench bench-gpu tables docs wheel clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,13 +29,13 @@ test: install  ## all tests that need neither a GPU nor hours
 	$(BIN)/python -m pytest tests/unit/platform/engines
 
 lint: install  ## style and types
-	$(BIN)/ruff format --check fedzda tests benchmarks
-	$(BIN)/ruff check fedzda tests benchmarks
+	$(BIN)/ruff format --check fedzda tests benchmarks tools
+	$(BIN)/ruff check fedzda tests benchmarks tools
 	$(BIN)/mypy
 
 format: install  ## let ruff write the style
-	$(BIN)/ruff format fedzda tests benchmarks
-	$(BIN)/ruff check --fix fedzda tests benchmarks
+	$(BIN)/ruff format fedzda tests benchmarks tools
+	$(BIN)/ruff check --fix fedzda tests benchmarks tools
 
 bench: install  ## speed and memory, printed as tables
 	$(BIN)/python benchmarks/startup.py
@@ -46,15 +46,18 @@ bench-gpu: install  ## clients per second on a GPU, against Flower's stock engin
 	$(BIN)/python -m pytest -m gpu tests/gpu
 	$(BIN)/python benchmarks/gpu.py
 
-docs: install  ## tables of docs/methods from the results that are committed
+tables: install  ## tables of docs pages from the results that are committed
 	$(BIN)/python benchmarks/fed_zda.py --table digits
 	$(BIN)/python benchmarks/fair_zda.py
 	$(BIN)/python benchmarks/data_free.py --table
-	$(BIN)/python benchmarks/incremental.py --table mnist
+	$(BIN)/python benchmarks/incremental.py --table mnist --table federated --table cifar10-short
 	$(BIN)/python benchmarks/diffusion.py --table frdiff tdq
+
+docs: tables  ## the documentation site in site/, with its references
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 wheel: install  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean:  ## remove what was built
-	rm -rf $(VENV) dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site *.egg-info .pytest_cache .mypy_cache .ruff_cache

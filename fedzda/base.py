@@ -158,3 +158,76 @@ class Synthesizer(Protocol):
     def save(self, path: Path, classifier_fingerprint: str = "") -> None:
         """Write ``state`` as safetensors with the classifier's fingerprint as metadata."""
         ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Who makes a device model, when, and whether to train it."""
+
+    seed: int
+    client: int
+    round: int
+    training: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a form of a model takes on a device.
+
+    Attributes:
+        parameters: Trained values.
+        bytes: Size of the form as it is deployed.
+        training_bytes: What training must hold: weights, buffers and gradients.
+        macs: Multiply-adds of a forward pass on one sample.
+        activation_bytes: Largest input and output of one layer together, for one sample.
+    """
+
+    parameters: int
+    bytes: int
+    training_bytes: int
+    macs: int
+    activation_bytes: int
+
+
+@runtime_checkable
+class Variant(Protocol):
+    """A form of the global model that a device can afford.
+
+    Made as ``Variant(config, model, image)`` once per process; ``model`` is the architecture.
+    """
+
+    personal: bool
+    """Whether :meth:`deploy` depends on the client's samples."""
+
+    def build(self, model: nn.Module, turn: Turn) -> nn.Module:
+        """A device model with the weights of the global ``model``, which is not changed."""
+        ...
+
+    def calibrate(self, device_model: nn.Module, images_NCHW: torch.Tensor) -> None:
+        """Before training: look at some of the client's normalised images."""
+        ...
+
+    def hooks(self) -> Sequence[Any]:
+        """Steps of its own in local training (:class:`fedzda.clients.hooks.base.Hook`)."""
+        ...
+
+    def deploy(
+        self, device_model: nn.Module, images_NCHW: torch.Tensor | None, turn: Turn
+    ) -> nn.Module:
+        """What is evaluated, from :meth:`build`'s model and the client's normalised training
+        images ``(N, C, H, W)`` (None unless ``personal``)."""
+        ...
+
+    def to_global(
+        self, device_model: nn.Module, turn: Turn
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Arrays in the shapes of the global model, and their coverage.
+
+        Coverage holds a bool array for every name of which not all entries were trained; the
+        entries that it calls False mean nothing.
+        """
+        ...
+
+    def cost(self) -> Cost:
+        """What it takes on the images of the run."""
+        ...

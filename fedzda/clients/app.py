@@ -35,6 +35,7 @@ def make_app(spec: HandlerSpec, seed: int, client_timeout: float | None) -> Clie
         return Message(RecordDict({PARTITION: identity}), reply_to=message)
 
     app.query("loss")(answer)
+    app.query("exemplars")(answer)
     app.train()(answer)
     app.evaluate()(answer)
     return app
@@ -57,6 +58,10 @@ def _answer(worker: Worker, message: Message, context: Context) -> Message:
         context.state = to_record(reply.state)
     record: RecordDict = to_record(reply.content)
     # Flower's strategies allow one metric record only, so the rest travels as JSON
-    rest: dict[str, Any] = {"details": reply.details, "split": reply.split}
+    rest: dict[str, Any] = {
+        "details": reply.details,
+        "split": reply.split,
+        "bytes_up": reply.bytes_up,
+    }
     record[DETAILS] = ConfigRecord({"json": json.dumps(rest), "seconds": reply.seconds})
     return Message(record, reply_to=message)

@@ -38,6 +38,8 @@ class Classifier(NamedTuple):
     """The images it takes."""
     fingerprint: str
     """Of its weights and statistics, see :func:`fedzda.base.fingerprint`."""
+    block: Mapping[str, Any]
+    """The model as ``model:`` in a simulation, from which a further one can be built."""
 
 
 def load_classifier(
@@ -74,7 +76,7 @@ def load_classifier(
             f"'{path}' holds weights, but nothing says {lacking}. Give --model, --shape and "
             "--classes, and --mean and --std if the pixels were normalised."
         )
-    return _assembled(build_model(block, image), tensors, image, str(path))
+    return _assembled(block, tensors, image, str(path))
 
 
 def save_classifier(
@@ -158,8 +160,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _assembled(
-    model: nn.Module, tensors: Mapping[str, torch.Tensor], image: ImageSpec, where: str
+    block: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], image: ImageSpec, where: str
 ) -> Classifier:
+    model = build_model(block, image)
     try:
         model.load_state_dict(dict(tensors))
     except RuntimeError as error:
@@ -169,7 +172,7 @@ def _assembled(
             f"{image.shape} and {image.num_classes} classes ({reason}). Name the model, shape and "
             "classes that they were trained with."
         ) from error
-    return Classifier(model.eval(), image, fingerprint(model.state_dict()))
+    return Classifier(model.eval(), image, fingerprint(model.state_dict()), dict(block))
 
 
 def federation_of(run_folder: Path) -> Federation:
@@ -199,6 +202,5 @@ def _from_run(path: Path) -> Classifier:
     image = federation_of(path).image
     if image is None:
         raise UserError(f"run '{path}' was not trained on images. Name one that was.")
-    model = build_model(config.model.model_dump(mode="json"), image)
     tensors = {name: torch.from_numpy(value) for name, value in latest.arrays.items()}
-    return _assembled(model, tensors, image, str(path))
+    return _assembled(config.model.model_dump(mode="json"), tensors, image, str(path))

@@ -45,7 +45,7 @@ class Optimizer(ABC):
         if self.steps == 1:
             self.parameters = [p for p in self.parameters if p.grad is not None]
         grads = [p.grad for p in self.parameters if p.grad is not None]
-        self.update([p.detach() for p in self.parameters], grads)
+        self.update(list(self.parameters), grads)
 
     def narrow(self, smaller: Mapping[nn.Parameter, nn.Parameter]) -> None:
         """Go on with ``smaller[p]``, the first rows of ``p`` in the same memory, for each ``p``."""

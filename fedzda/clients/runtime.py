@@ -9,24 +9,34 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from fedzda.base import ImageSpec, UserError, numpy_rng
 from fedzda.clients.cohort import can_vectorise, train_cohort
 from fedzda.clients.evaluation import Figures, evaluate_segments
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
+from fedzda.clients.incremental.nearest_mean import exemplar_sums
 from fedzda.clients.incremental.phases import Phases
+from fedzda.clients.pool_first import pool_first
 from fedzda.clients.training import train
+from fedzda.clients.uplink.update import CompressedUpdate
+from fedzda.clients.variants.assigned import ClientVariants
 from fedzda.clients.weights import load_arrays, snapshot
 from fedzda.platform import plugins
 from fedzda.platform.config_load import from_dict
-from fedzda.platform.data.federation import Federation, Split
+from fedzda.platform.data.federation import CLIENT, Federation, Split
 from fedzda.platform.data.shifts.base import ClientViews
-from fedzda.platform.engines.calls import Call, Reply
+from fedzda.platform.engines.calls import COVERAGE, Call, Reply
 from fedzda.platform.groups import client_groups
 from fedzda.platform.parts import build_model, build_task
 from fedzda.platform.records import Content
 from fedzda.platform.scenario.labels import relabelled
+from fedzda.platform.scenario.nearest_mean import MEANS, QUERY
 from fedzda.platform.scenario.schedule import schedule_of
+
+Table = dict[str, np.ndarray]
+"""Columns of a data set, by name."""
 
 _HOOKS = {
     "incremental": "fedzda.clients.hooks.incremental:Incremental",
@@ -92,6 +102,10 @@ class ClientRuntime:
         if self.config.data.shift is not None:
             self.views = ClientViews(self.config.data, self.federation, self.seed)
         self.model = self.build_model()
+        self.variants: ClientVariants | None = None
+        if any(form.name != "full" for form in self.config.devices.variants()):
+            clients = self.federation.num_clients
+            self.variants = ClientVariants(self.config, clients, self.model, self.image)
         self._vectorisable: bool | None = None
         self._initial: dict[str, Any] | None = None
 
@@ -103,6 +117,7 @@ class ClientRuntime:
         """
         model: Any = build_model(self.config, self.image).to(self.device)
         model.to(memory_format=torch.channels_last)
+        pool_first(model)
         built: nn.Module = model
         return built
 
@@ -112,15 +127,18 @@ class ClientRuntime:
         load_arrays(model, arrays)
         return model
 
-    def batch(self, rows: np.ndarray, table: dict[str, np.ndarray] | None = None) -> Batch:
+    def batch(self, rows: np.ndarray, table: Table | None = None) -> Batch:
         """Rows of the training pool (or of ``table``) as normalised tensors on the device."""
         columns = table if table is not None else self.federation.train
         held = table is None
-        return {
-            name: self._column(name, columns[name][rows], rows, held) for name in self.task.columns
-        }
+        return {name: self._column(name, columns, rows, held) for name in self.task.columns}
 
-    def _column(self, name: str, values: np.ndarray, rows: np.ndarray, held: bool) -> torch.Tensor:
+    def _column(self, name: str, table: Table, rows: np.ndarray, held: bool) -> torch.Tensor:
+        if name == CLIENT:
+            # Images that nobody holds are seen by the clients in turn.
+            values = self.federation.owner[rows] if held else rows % self.federation.num_clients
+        else:
+            values = table[name][rows]
         tensor = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
         if name == "image":
             pixels = tensor.float().div_(255.0)
@@ -139,12 +157,15 @@ class ClientRuntime:
         """Put arrays into the resident model, with the head of the call's round."""
         load_arrays(self.model, arrays)
         if self.phases is not None:
-            self.phases.tell(self.model, call.round)
+            self.phases.tell(self.model, call.round, call.content.arrays.get(MEANS))
 
     def handle(self, call: Call) -> Reply:
         """Train or evaluate one client."""
         if call.phase == "train":
             return self.train(call)
+        if call.phase == QUERY and self.phases is not None:
+            self._load(call, self.received(call))
+            return exemplar_sums(self, self.model, call, self.phases.seen(call.round))
         replies = self.handle_many([call])
         if replies is None:
             raise UserError(f"the client has no '{call.phase}' action.")
@@ -161,15 +182,39 @@ class ClientRuntime:
         kept = call.state
         state = Content(dict(kept.arrays), dict(kept.metrics), dict(kept.configs))
         run = LocalRun(self, call, self.model, self.batch(rows), state=state)
+        own: list[Hook] = []
+        if self.variants is not None and not self.variants.trains_plainly(call.client):
+            form = self.variants.form(call.client)
+            run.model = form.build(self.model, self.variants.turn(call))
+            form.calibrate(run.model, run.data["image"])
+            own = list(form.hooks())
         rng = numpy_rng(self.seed, "batches", call.round, call.client)
-        train(run, self.config.local, self._hooks(run.config), rng)
-        reply = self._reply(run, {"num-examples": len(rows), **run.metrics})
+        train(run, self.config.local, [*own, *self._hooks(run.config)], rng)
+        metrics = {"num-examples": len(rows), **run.metrics}
+        if run.model is not self.model:
+            return self._reply_in_form(run, metrics)
+        reply = self._reply(run, metrics)
         reply.content.arrays.update(run.uploads)
+        reply.bytes_up = run.bytes_up
         return reply
 
     def _reply(self, run: LocalRun, metrics: dict[str, Any]) -> Reply:
         arrays = {k: v for k, v in snapshot(self.model).items() if k not in run.withheld}
         return _trained(run.call, arrays, metrics, run.details, run.state)
+
+    def _reply_in_form(self, run: LocalRun, metrics: dict[str, Any]) -> Reply:
+        """The reply of a client that trains a form of its own: its place in the global model."""
+        assert self.variants is not None
+        received = self.received(run.call)
+        arrays, coverage = self.variants.to_global(run.call, run.model, received)
+        reply = _trained(run.call, arrays, metrics, run.details, run.state)
+        reply.bytes_up = run.bytes_up
+        if reply.bytes_up is None:
+            tensors = run.model.state_dict().values()
+            reply.bytes_up = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        if coverage:
+            reply.content.arrays[COVERAGE] = coverage
+        return reply
 
     def received(self, call: Call) -> dict[str, Any]:
         """The model of a request; where it brings none, the initial one of the run."""
@@ -181,7 +226,12 @@ class ClientRuntime:
         return self._initial
 
     def _hooks(self, config: dict[str, Any]) -> list[Hook]:
-        return [plugins.import_target(target)() for key, target in _HOOKS.items() if key in config]
+        """What a request switches on, and last what becomes of the update on the way."""
+        targets = [target for key, target in _HOOKS.items() if key in config]
+        hooks: list[Hook] = [plugins.import_target(target)() for target in targets]
+        if self.config.uplink is not None:
+            hooks.append(CompressedUpdate(self.config.uplink))
+        return hooks
 
     def handle_many(self, calls: list[Call]) -> list[Reply] | None:
         """Serve clients that received the same model together; None where that cannot be."""
@@ -200,6 +250,8 @@ class ClientRuntime:
         """All clients of a chunk in one batched form of the model."""
         wanted = self.config.engine.vectorise
         if wanted is False or (wanted == "auto" and self.device.type == "cpu"):
+            return None
+        if self.variants is not None:
             return None
         rows = [self.rows(call, "train") for call in calls]
         if self._hooks(calls[0].content.config()) or min(map(len, rows)) == 0:
@@ -233,9 +285,11 @@ class ClientRuntime:
         self._load(calls[0], first)
         split = _split(calls[0])
         rows = [self.rows(call, split) for call in calls]
-        results = evaluate_segments(self, self.model, rows, self.config.evaluate.batch_size)
-        last = calls[0].phase == "evaluate" and calls[0].round == self.config.rounds
-        if last and split == "test":
+        if self.variants is None or calls[0].phase != "evaluate":
+            results = evaluate_segments(self, self.model, rows, self.config.evaluate.batch_size)
+        else:
+            results = self.variants.evaluate(self, calls, rows)
+        if calls[0].phase == "evaluate" and split == "test" and self._may_be_last(calls[0].round):
             for call, (_, details) in zip(calls, results, strict=True):
                 details.update(self.task.client_figures(self, call.client))
         return [
@@ -243,12 +297,29 @@ class ClientRuntime:
             for call, own, figures in zip(calls, rows, results, strict=True)
         ]
 
+    def _may_be_last(self, round_: int) -> bool:
+        """Whether nothing may come after a round: whether it is the last, or ``stop:`` can end the
+        run there, which is decided after the evaluation."""
+        stop = self.config.stop
+        rules = (stop.patience, stop.target, stop.seconds)
+        return round_ == self.config.rounds or any(rule is not None for rule in rules)
+
     def _evaluate_own(self, call: Call) -> Reply:
         """The received model, with the arrays that the client keeps to itself in their place."""
         self._load(call, {**self.received(call), **call.state.arrays.get("personal", {})})
         rows = self.rows(call, _split(call))
         size = self.config.evaluate.batch_size
         return _evaluated(call, len(rows), evaluate_segments(self, self.model, [rows], size)[0])
+
+    def count_macs(self) -> int:
+        """Multiply-adds of a forward pass of the task on one sample: convolutions and products."""
+        self.model.eval()
+        batch = self.batch(np.array([0]))
+        # the fused attention of CPUs is unknown to the counter; its plain form is two products
+        plain = sdpa_kernel(SDPBackend.MATH)
+        with torch.no_grad(), plain, FlopCounterMode(display=False) as counter:
+            self.task.loss(self.model, batch)
+        return int(counter.get_total_flops()) // 2
 
     def rehearse(self) -> None:
         """Train the clients with the most samples: one, or as many as may be trained at once."""

@@ -55,6 +55,7 @@ def _train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random
         for hook in hooks:
             hook.finish(run)
         return
+    task = run.task = run.runtime.task.for_client(run)
     size = len(next(iter(run.data.values())))
     run.model.train()
     if size == 1:
@@ -66,12 +67,13 @@ def _train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random
     for rows in batches(size, config, rng):
         index = torch.from_numpy(rows)
         batch = {name: column[index] for name, column in run.data.items()}
-        batch = dict(run.runtime.task.augment(batch, augmentation))
+        batch = dict(task.augment(batch, augmentation))
         total += step(run, batch, optimizer, config.clip_norm, hooks) * len(rows)
         seen += len(rows)
         count += 1
     run.metrics["loss"] = total / seen
     run.metrics["steps"] = count
+    task.finish(run)
     for hook in hooks:
         hook.finish(run)
 
@@ -85,7 +87,7 @@ def step(
 ) -> float:
     """One gradient step; returns the task's loss on the batch."""
     optimizer.zero_grad()
-    loss = task_loss = run.runtime.task.loss(run.model, batch)
+    loss = task_loss = (run.task or run.runtime.task).loss(run.model, batch)
     for hook in hooks:
         loss = hook.loss(run, batch, loss)
     loss.backward()

@@ -30,10 +30,20 @@ class WeightedSum:
         self.weight = 0.0
         self.sums: dict[str, torch.Tensor] = {}
         self.dtypes: dict[str, torch.dtype] = {}
+        self.missing: dict[str, torch.Tensor] = {}
+        """Weight of the clients that have not trained an entry, where there are such clients."""
         self._own = True
 
-    def add(self, arrays: Mapping[str, torch.Tensor], weight: float) -> None:
-        """Add one client's arrays. ``weight`` is usually its number of training samples."""
+    def add(
+        self,
+        arrays: Mapping[str, torch.Tensor],
+        weight: float,
+        coverage: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        """Add one client's arrays. ``weight`` is usually its number of training samples.
+
+        ``coverage`` is bool, for arrays of which only the entries called True count.
+        """
         self.weight += weight
         for name, value in arrays.items():
             total = self.sums.get(name)
@@ -42,44 +52,71 @@ class WeightedSum:
                 self.dtypes[name] = value.dtype
             if self.pooled and (mean := _partner(arrays, name)) is not None:
                 value = value.double() + mean.double().square()
+            covered = None if coverage is None else coverage.get(name)
+            if covered is not None:
+                value = torch.where(covered, value.double(), 0.0)
+                self._miss(name, (~covered).double() * weight)
             total.add_(value.to(total.device), alpha=weight)
+
+    def _miss(self, name: str, weights: torch.Tensor) -> None:
+        before = self.missing.get(name)
+        self.missing[name] = weights if before is None else before + weights
 
     def merge(self, other: WeightedSum) -> None:
         """Add another sum, for example that of the next clients; ``other`` is used up."""
         self.weight += other.weight
         if not self.sums:
             self.sums, self.dtypes, self._own = other.sums, other.dtypes, other._own
+            self.missing = other.missing
             return
         for name, value in other.sums.items():
             if self._own:
                 self.sums[name].add_(value)
             else:
                 self.sums[name] = self.sums[name] + value
+        for name, weights in other.missing.items():
+            self._miss(name, weights)
         self._own = self._own or bool(other.sums)
 
-    def mean(self) -> dict[str, torch.Tensor]:
+    def mean(self, before: Mapping[str, Any] | None = None) -> dict[str, torch.Tensor]:
         """The weighted mean in the arrays' own types; integers are rounded.
+
+        Every entry is the mean of the clients that cover it.
+
+        Args:
+            before: Arrays whose entries stay where no client covers them; needed only where that
+                may be.
 
         Raises:
             ZeroDivisionError: if nothing with a positive weight was added.
         """
         if self.weight <= 0:
             raise ZeroDivisionError("the total weight of the clients is zero")
-        means = {name: total / self.weight for name, total in self.sums.items()}
+        weights = {name: self.weight - missing for name, missing in self.missing.items()}
+        means = {name: total / weights.get(name, self.weight) for name, total in self.sums.items()}
         if self.pooled:
             for name in means:
                 if (mean := _partner(means, name)) is not None:
                     means[name] = (means[name] - mean.square()).clamp_min_(0.0)
+        for name, weight in weights.items():
+            assert before is not None, "partial coverage needs the arrays of before"
+            old = torch.as_tensor(np.asarray(before[name])).double()
+            means[name] = torch.where(weight > 0, means[name], old)
         return {name: _cast(value, self.dtypes[name]) for name, value in means.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         """Sums travel as NumPy arrays, which pickle without a copy; tensors take three."""
-        return {**vars(self), "sums": {name: total.numpy() for name, total in self.sums.items()}}
+        plain = {"sums": self.sums, "missing": self.missing}
+        return {
+            **vars(self),
+            **{key: {n: value.numpy() for n, value in own.items()} for key, own in plain.items()},
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """What arrives may lie in read-only shared memory, so nothing is added to it in place."""
         sums = {name: as_tensor(total) for name, total in state["sums"].items()}
-        vars(self).update(state, sums=sums, _own=not sums)
+        missing = {name: as_tensor(weights) for name, weights in state["missing"].items()}
+        vars(self).update(state, sums=sums, missing=missing, _own=not sums)
 
 
 class ChunkSums:

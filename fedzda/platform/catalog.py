@@ -28,6 +28,10 @@ _MODEL_CONFIG = "fedzda.clients.models.config"
 _GSANET_CONFIG = "fedzda.vision.gsanet.config"
 _STRATEGIES = "fedzda.strategies"
 _FLWR = "fedzda.strategies.flwr_plain"
+_DEVICES = "fedzda.platform.devices.config"
+_TRACKERS = "fedzda.platform.trackers"
+_UPLINK = "fedzda.clients.uplink"
+_VARIANTS = "fedzda.clients.variants"
 
 
 def _flwr(name: str, summary: str) -> Entry:
@@ -75,6 +79,16 @@ CATALOG: dict[str, dict[str, Entry]] = {
             f"{_SOURCES}.textures:load",
             "mosaics of textures that ship inside scikit-image, with exact annotations",
             f"{_SOURCES}.config:TexturesConfig",
+        ),
+        "photographs": Entry(
+            "fedzda.clients.sources.photographs:load",
+            "photographs that ship inside scikit-image and scikit-learn, in pieces",
+            "fedzda.clients.sources.config:PhotographsConfig",
+        ),
+        "parallax": Entry(
+            "fedzda.clients.sources.parallax:load",
+            "clips of a moving camera, from the stereo pair inside scikit-image",
+            "fedzda.clients.sources.config:ParallaxConfig",
         ),
         "arrays": Entry(
             f"{_SOURCES}.arrays:load",
@@ -218,6 +232,23 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "noise predictor of a diffusion model, from diffusers",
             f"{_MODEL_CONFIG}:DiffusionUNetConfig",
         ),
+        **{
+            name: Entry(
+                f"fedzda.vision.restoration.networks.{module}:{made}",
+                summary,
+                f"fedzda.vision.restoration.config:{made}Config",
+            )
+            for name, module, made, summary in [
+                ("dncnn", "dncnn", "DnCNN", "denoiser: plain convolutions (Zhang et al. 2017)"),
+                ("nafnet", "nafnet", "NAFNet", "denoiser: gates (Chen et al. 2022)"),
+                ("mrdn", "mrdn", "MRDN", "denoiser: multi-rate dense blocks (Bao et al. 2020)"),
+                ("mcu-net", "mcu_net", "MCUNet", "denoiser: cascaded U-Nets (Bao et al. 2020)"),
+                ("mwrcanet", "mwrcanet", "MWRCANet", "denoiser: wavelets (NTIRE 2020)"),
+                ("rrdb-net", "rrdb_net", "RRDBNet", "super-resolver of ESRGAN"),
+                ("sr-residual", "sr_residual", "SRResidual", "super-resolver after EDSR"),
+                ("imdn", "imdn", "IMDN", "super-resolver: distillation (Hui et al. 2019)"),
+            ]
+        },
         "lr-aspp": Entry(
             "fedzda.vision.gsanet.lr_aspp:LRASPP",
             "segmentation with the light head of MobileNetV3",
@@ -234,6 +265,16 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "fedzda.clients.tasks.segmentation:Segmentation",
             "cross entropy per pixel; mIoU from summed confusion matrices",
             "fedzda.clients.tasks.config:SegmentationConfig",
+        ),
+        "denoising": Entry(
+            "fedzda.clients.tasks.denoising:Denoising",
+            "images without their noise; PSNR and SSIM per image",
+            "fedzda.clients.tasks.restoration_config:DenoisingConfig",
+        ),
+        "super-resolution": Entry(
+            "fedzda.clients.tasks.super_resolution:SuperResolution",
+            "larger images for cameras whose blur and noise nobody knows",
+            "fedzda.clients.tasks.restoration_config:SuperResolutionConfig",
         ),
         "diffusion": Entry(
             "fedzda.clients.tasks.diffusion:Diffusion",
@@ -305,6 +346,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
                 ("fed-bn", "fed_bn", "FedBN", "BatchNorm stays on the client (Li et al. 2021)"),
                 ("scaffold", "scaffold", "Scaffold", "control variates (Karimireddy et al. 2020)"),
                 ("fed-nova", "fed_nova", "FedNova", "normalised averaging (Wang et al. 2020)"),
+                ("fed-buff", "fed_buff", "FedBuff", "nobody waits (Nguyen et al. 2022)"),
                 ("moon", "moon", "Moon", "contrast with the last own model (Li et al. 2021)"),
                 ("fed-gen", "fed_gen", "FedGen", "features from a generator (Zhu et al. 2021)"),
                 ("fed-cog", "fed_cog", "FedCOG", "complementary images (after Ye et al. 2024)"),
@@ -340,6 +382,33 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "flwr-krum": _flwr("FlwrKrumConfig", "Flower's Krum"),
         "flwr-multi-krum": _flwr("FlwrMultiKrumConfig", "Flower's Multi-Krum"),
         "flwr-bulyan": _flwr("FlwrBulyanConfig", "Flower's Bulyan"),
+    },
+    "devices": {
+        name: Entry(f"{_DEVICES}:{config}", summary, f"{_DEVICES}:{config}")
+        for name, config, summary in [
+            ("uniform", "UniformDevices", "equal devices, always there; no virtual clock"),
+            ("profiles", "ProfilesConfig", "shares of devices of different speed; virtual clock"),
+        ]
+    },
+    "variants": {
+        name: Entry(f"{_VARIANTS}.{module}:{made}", summary, f"{_VARIANTS}.config:{made}Config")
+        for name, module, made, summary in [
+            ("full", "full", "Full", "the global model as it is"),
+            ("excluded", "full", "Excluded", "takes no part in training; tested on the full model"),
+            ("width", "width", "Width", "fewer channels (HeteroFL, FedRolex, FjORD)"),
+            ("depth", "depth", "Depth", "the first stages with a head of their own (DepthFL)"),
+            ("quantized", "quantized", "Quantized", "trained or tested with few bits"),
+            ("int8", "int8", "Int8", "trained as full, tested in ONNX Runtime with integers"),
+            ("auto", "full", "Auto", "the widest form that fits memory and deadline"),
+        ]
+    },
+    "uplinks": {
+        name: Entry(f"{_UPLINK}.{module}:{made}", summary, f"{_UPLINK}.config:{made}Config")
+        for name, module, made, summary in [
+            ("top-k", "top_k", "TopK", "the largest changes only; the rest is kept for later"),
+            ("qsgd", "qsgd", "QSGD", "stochastic rounding to a few levels (Alistarh et al. 2017)"),
+            ("fp16", "fp16", "FP16", "half precision"),
+        ]
     },
     "privacy": {
         name: Entry(
@@ -393,10 +462,23 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "fedzda.clients.commands.quantize:quantize",
             "Give a trained classifier fewer bits, without data.",
         ),
+        "merge": Entry(
+            "fedzda.clients.commands.merge:merge",
+            "Make one classifier of two with different classes, without data.",
+        ),
         "hypercon": Entry(
             "fedzda.clients.commands.hypercon:hypercon",
             "Make an image model consistent on video.",
         ),
+    },
+    "exports": {},
+    "trackers": {
+        name: Entry(f"{_TRACKERS}.{name}:{made}", summary, f"{_TRACKERS}.config:{made}Config")
+        for name, made, summary in [
+            ("tensorboard", "TensorBoard", "event files for TensorBoard"),
+            ("wandb", "Wandb", "Weights & Biases, offline unless told otherwise"),
+            ("mlflow", "Mlflow", "MLflow: a local database or file store, or a server"),
+        ]
     },
     "runtimes": {
         "flower-app": Entry(

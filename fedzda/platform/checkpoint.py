@@ -34,6 +34,7 @@ class Checkpoint:
         clients: What clients keep between rounds.
         totals: Sums for the summary (seconds, bytes, failures).
         stop: What the rules of ``stop:`` remember.
+        clock: Virtual time and the clients at work, where a clock runs.
     """
 
     round: int
@@ -42,6 +43,7 @@ class Checkpoint:
     clients: dict[int, Content]
     totals: dict[str, Any]
     stop: dict[str, Any] = field(default_factory=dict)
+    clock: dict[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
@@ -74,6 +76,7 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
         "clients": state_codec.encode(clients, tensors, "clients"),
         "totals": checkpoint.totals,
         "stop": checkpoint.stop,
+        "clock": checkpoint.clock,
     }
     _save_tensors(checkpoint.arrays, folder / "arrays.safetensors")
     _save_tensors(tensors, folder / "state.safetensors")
@@ -113,6 +116,7 @@ def load(path: Path) -> Checkpoint:
         clients={int(client): Content(**parts) for client, parts in clients.items()},
         totals=tree["totals"],
         stop=tree.get("stop", {}),  # checkpoints of older versions have none
+        clock=tree.get("clock", {}),
     )
 
 

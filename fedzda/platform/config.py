@@ -7,7 +7,7 @@ for one particular file. Reading files and formatting errors is ``config_load``'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, SerializeAsAny, create_model
@@ -15,14 +15,22 @@ from pydantic.fields import FieldInfo
 
 from fedzda.base import StrictConfig
 from fedzda.platform import plugins
+from fedzda.platform.trackers.config import Trackers
 
 
 class Slot:
     """Marks a field that holds the configuration of a component of one ``kind``."""
 
-    def __init__(self, kind: str, *, target: bool = True) -> None:
+    def __init__(self, kind: str, *, target: bool = True, listed: str | None = None) -> None:
+        """
+        Args:
+            kind: Kind of the components.
+            target: Whether a component of the user's own can stand here.
+            listed: Component, of the same name as its key, that a bare list stands for.
+        """
         self.kind = kind
         self.target = target
+        self.listed = listed
 
 
 class TargetConfig(StrictConfig):
@@ -71,6 +79,12 @@ class DataConfig(StrictConfig):
     split: Literal["stratified", "blocks"] = "stratified"
     """``stratified``: at random, with equal label shares; ``blocks``: the last samples of each
     client in stored order are for testing, for frames of a video."""
+    group: str | None = None
+    """Column whose equal values stay on one side of every split, such as the scene that several
+    images show; left out: every sample stands for itself."""
+    group_without: str | None = None
+    """Regular expression: what it matches is cut out of the values of ``group`` first, for example
+    the number of the shot at the end of a scene's name."""
     seed: int | None = Field(default=None, ge=0)
     """Seed of the partition and the splits; left out: the seed of the run."""
     max_samples: int | None = Field(default=None, ge=1)
@@ -137,6 +151,14 @@ class StrategyConfig(StrictConfig):
     the clients' models, ``local`` where it does something else with these models alone."""
     optimizers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
     """Which ``local.optimizer`` it can be combined with."""
+    asynchronous: ClassVar[bool] = False
+    """Whether its clients do not wait for each other, which takes devices with a virtual clock."""
+    no_scenario: ClassVar[str] = ""
+    """Why it cannot be combined with a ``scenario:``, as the end of a sentence; empty: it can."""
+    exemplars: ClassVar[bool] = False
+    """Whether its clients keep samples of earlier phases of a scenario."""
+    variants: ClassVar[bool] = False
+    """Whether devices may train a form of the model that is not the global one."""
 
     name: str
     clients_per_round: int | None = Field(default=None, ge=1)
@@ -145,11 +167,75 @@ class StrategyConfig(StrictConfig):
     """Aggregation of BatchNorm variances: the mean of the clients' variances, or the variance of
     the pooled data, ``E[v + m²] - E[m]²``."""
 
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """Broken rules between this block and others: the dotted key, and a sentence."""
+        return ()
 
-class UniformDevices(StrictConfig):
-    """All clients run the full model on equal devices."""
 
-    name: Literal["uniform"] = "uniform"
+class VariantConfig(StrictConfig):
+    """What every form of the model that a device can run shares."""
+
+    extends: ClassVar[str] = ""
+    """``package.module:Name`` of what adds to the global model, ``(model, image)`` to a model."""
+    alone: ClassVar[bool] = False
+    """Whether all devices that train must train a form of this name."""
+
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.name
+
+    @property
+    def whole(self) -> bool:
+        """Whether a device trains every entry of the global model."""
+        return True
+
+    @property
+    def plain_training(self) -> bool:
+        """Whether a device that trains does so on the global model as it is."""
+        return True
+
+    @property
+    def trains(self) -> bool:
+        """Whether its devices take part in training."""
+        return True
+
+    def candidates(self) -> list[VariantConfig]:
+        """Forms to choose from by memory and deadline, the best first; none: it is one itself."""
+        return []
+
+    def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
+        """Broken rules between this form and other blocks."""
+        return ()
+
+
+class DevicesConfig(StrictConfig):
+    """What every population of devices shares."""
+
+    clock: ClassVar[bool] = False
+    """Whether a virtual clock runs: devices have a speed."""
+
+    name: str
+
+    def variants(self) -> list[VariantConfig]:
+        """The forms of the model that devices run, by class; none: all run the full one."""
+        return []
+
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """Broken rules between this block and others: the dotted key, and a sentence."""
+        return ()
+
+
+class UplinkConfig(StrictConfig):
+    """What every compression of what clients send shares."""
+
+    name: str
+
+    def encoded_bytes(self, num: int) -> int:
+        """Bytes of an update of ``num`` trained weights as it is sent."""
+        raise NotImplementedError
 
 
 class EngineConfig(StrictConfig):
@@ -273,6 +359,10 @@ class ScenarioConfig(StrictConfig):
 
     name: str
 
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """Broken rules between this block and others: the dotted key, and a sentence."""
+        return ()
+
 
 class SimulationConfig(StrictConfig):
     """A federated simulation."""
@@ -299,8 +389,14 @@ class SimulationConfig(StrictConfig):
     """Training on a client."""
     strategy: Annotated[SerializeAsAny[StrategyConfig], Slot("strategies")]
     """What the server does with a round."""
-    devices: UniformDevices = UniformDevices()
-    """The simulated devices."""
+    devices: Annotated[
+        SerializeAsAny[DevicesConfig], Slot("devices", target=False, listed="profiles")
+    ] = Field(
+        default={"name": "uniform"}  # type: ignore[assignment]
+    )
+    """The simulated devices; a list of profiles with shares stands for ``{name: profiles, …}``."""
+    uplink: Annotated[SerializeAsAny[UplinkConfig] | None, Slot("uplinks", target=False)] = None
+    """Compression of the updates that clients send; left out: none."""
     engine: Annotated[SerializeAsAny[EngineConfig], Slot("engines", target=False)] = Field(
         default={"name": "ray"}  # type: ignore[assignment]
     )
@@ -318,6 +414,8 @@ class SimulationConfig(StrictConfig):
     more and then go on without it."""
     min_success: float = Field(default=0.5, ge=0, le=1)
     """Smallest share of the cohort that must succeed in a round, else the run stops."""
+    trackers: Trackers = Field(default=[])
+    """Further places for the records: tensorboard, wandb, mlflow; a name, or a block with one."""
     output: str = "runs"
     """Folder that run folders are made in."""
     report: bool = True

@@ -6,6 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fedzda.base import StrictConfig
+from fedzda.platform.config import (
+    DevicesConfig,
+    ScenarioConfig,
+    SimulationConfig,
+    StrategyConfig,
+)
 from fedzda.platform.config_problems import Problem, block_at
 from fedzda.platform.yaml_loader import KeyPath
 
@@ -58,10 +64,21 @@ def cross_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[
             "SGD. Set it to 'sgd'.",
         )
     yield from _heterogeneity_checks(model, raw)
+    yield from _noise_checks(model, raw)
     yield from _sampling_checks(model, raw)
     yield from _stop_checks(model, raw)
+    yield from _device_checks(model, raw)
     if _value(model, raw, ("privacy", "name")) is not None:
         yield from _privacy_checks(model, raw)
+
+
+def block_checks(config: SimulationConfig) -> Iterator[Problem]:
+    """Broken rules that scenario, strategy and devices know themselves; every value is valid."""
+    blocks: list[Any] = [config.scenario, config.strategy, config.devices]
+    for block in blocks:
+        if isinstance(block, ScenarioConfig | StrategyConfig | DevicesConfig):
+            for key, sentence in block.problems_in(config):
+                yield Problem(tuple(key.split(".")), sentence)
 
 
 def _heterogeneity_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -89,6 +106,17 @@ def _heterogeneity_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> 
         )
 
 
+def _noise_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Noise is added to clean images only."""
+    noisy, noise = (_value(model, raw, path) for path in (("data", "noisy"), ("task", "noise")))
+    if noisy is not None and noise is not None:
+        yield Problem(
+            ("task", "noise"),
+            "'task.noise' is added to clean images, and 'data.noisy' names noisy ones "
+            f"('{noisy}'). Leave one of them out.",
+        )
+
+
 def _sampling_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Candidates are those of power-of-choice, and there must be enough of them."""
     path = ("strategy", "candidates")
@@ -107,6 +135,36 @@ def _sampling_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Itera
             path,
             f"'strategy.candidates' should be at least strategy.clients_per_round, which is "
             f"{cohort} (got {candidates}). Raise it.",
+        )
+
+
+def _device_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """What asynchronous strategies need, and what they cannot have."""
+    if not getattr(_strategy(model, raw), "asynchronous", False):
+        return
+    name = _value(model, raw, ("strategy", "name"))
+    if _value(model, raw, ("devices", "name")) == "uniform":
+        yield Problem(
+            ("strategy", "name"),
+            f"'strategy.name' is '{name}', which lives on devices of different speed, and "
+            "'devices' is 'uniform'. Give profiles, for example "
+            "devices: [{profile: phone-low, share: 0.5}, {profile: phone-high, share: 0.5}].",
+        )
+    for key in ("deadline", "over_commit"):
+        value = _value(model, raw, ("devices", key))
+        if value:
+            yield Problem(
+                ("devices", key),
+                f"'devices.{key}' is about rounds that wait for clients, and strategy '{name}' "
+                f"waits for nobody (got {value}). Leave it out.",
+            )
+    clients = _value(model, raw, ("data", "clients"))
+    wanted = _value(model, raw, ("strategy", "concurrency"))
+    if isinstance(clients, int) and isinstance(wanted, int) and wanted > clients:
+        yield Problem(
+            ("strategy", "concurrency"),
+            f"'strategy.concurrency' should be at most data.clients, which is {clients} (got "
+            f"{wanted}). Lower it, or raise data.clients.",
         )
 
 
@@ -145,6 +203,19 @@ def _privacy_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterat
         )
         sentence = f"'privacy' cannot be combined with strategy '{name}': {reason}."
         yield Problem(("strategy", key), sentence)
+    if _value(model, raw, ("uplink",)) is not None:
+        yield Problem(
+            ("uplink",),
+            "'uplink' cannot be combined with 'privacy': the noise is calibrated for updates as "
+            "they are clipped, and compression changes them. Leave one of the two out.",
+        )
+    if _value(model, raw, ("devices", "name")) not in (None, "uniform"):
+        yield Problem(
+            ("devices",),
+            "'devices' cannot be combined with 'privacy' unless it is 'uniform': the noise is "
+            "calibrated for whole cohorts, of which every client is part with the same chance. "
+            "Leave one of the two out.",
+        )
     action = _value(model, raw, ("on_client_error",))
     if action == "skip" or (action == "retry" and _value(model, raw, ("min_success",)) != 1):
         yield Problem(

@@ -15,7 +15,7 @@ import fedzda
 from fedzda.base import StrictConfig, UserError
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, Slot, chosen_class, plain, slots, specialise
-from fedzda.platform.config_checks import cross_checks
+from fedzda.platform.config_checks import block_checks, cross_checks
 from fedzda.platform.config_problems import (
     KEY_SIMILARITY,
     Problem,
@@ -96,6 +96,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
     if not isinstance(data, dict):
         raise UserError(f"{label}:1: the file should be a block of keys such as 'name: …'.")
     data, unusable = apply_overrides(data, overrides, sources)
+    data = _lists_as_blocks(data, sources)
     not_applied = [Problem((), sentence, override=text) for text, sentence in unusable]
     config, problems = _validate(data)
     rendered = render([*repeated, *problems, *not_applied], sources)
@@ -116,9 +117,10 @@ def from_dict(raw: Mapping[str, Any], *, source: str = "<dict>") -> SimulationCo
     Raises:
         UserError: With every problem found.
     """
-    config, problems = _validate(raw)
+    sources = Sources(source)
+    config, problems = _validate(_lists_as_blocks(raw, sources))
     if config is None:
-        raise UserError(*render(problems, Sources(source)))
+        raise UserError(*render(problems, sources))
     return config
 
 
@@ -129,6 +131,23 @@ def leaves(data: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
             yield from leaves(value, (*path, key))
     else:
         yield path, data
+
+
+def _lists_as_blocks(raw: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
+    """``devices: […]`` as ``devices: {name: profiles, profiles: […]}``, places included."""
+    data = dict(raw)
+    for key, slot in slots(SimulationConfig).items():
+        if slot.listed is None or not isinstance(data.get(key), list):
+            continue
+        data[key] = {"name": slot.listed, slot.listed: data[key]}
+        front: KeyPath = (key, slot.listed)
+
+        def moved(path: KeyPath, front: KeyPath = front) -> KeyPath:
+            return (*front, *path[1:]) if path[:1] == front[:1] and len(path) > 1 else path
+
+        sources.lines = {moved(path): line for path, line in sources.lines.items()}
+        sources.overrides = {moved(path): text for path, text in sources.overrides.items()}
+    return data
 
 
 def _validate(raw: Mapping[str, Any]) -> tuple[SimulationConfig | None, list[Problem]]:
@@ -146,6 +165,8 @@ def _validate(raw: Mapping[str, Any]) -> tuple[SimulationConfig | None, list[Pro
         problems += [Problem((), sentence) for sentence in error.problems]
     wrong = {problem.path for problem in problems}
     problems += [p for p in cross_checks(model, survey.filled) if p.path not in wrong]
+    if config is not None and not problems:
+        problems += block_checks(config)
     return (None if problems else config), problems
 
 

@@ -179,8 +179,12 @@ def _rule(detail: ErrorDetails) -> str:
 
 def block_at(model: type[StrictConfig], raw: Any, path: KeyPath) -> type[StrictConfig]:
     """The class that validates the block at ``path`` of ``raw``."""
+    classes: list[type[StrictConfig]] = []
     for part in path:
         raw = raw[part]
+        if isinstance(part, int):  # the key of the list has led to the classes of its items
+            model = next((c for c in classes if _default_name(c) == _name_of(raw)), model)
+            continue
         field = model.model_fields.get(str(part))
         classes = [] if field is None else block_classes(field.annotation)
         if not classes:

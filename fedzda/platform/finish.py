@@ -13,6 +13,12 @@ from flwr.app import ArrayRecord
 from fedzda.platform.config import SimulationConfig
 from fedzda.platform.data import portrait
 from fedzda.platform.data.federation import Federation
+from fedzda.platform.devices.figures import (
+    by_device,
+    by_variant,
+    variant_costs,
+    virtual_figures,
+)
 from fedzda.platform.fairness import summarise
 from fedzda.platform.files import replacing, write_json
 from fedzda.platform.groups import client_groups, positive_class, summarise_groups
@@ -112,9 +118,15 @@ def finish(
         "metrics": metrics,
         "personalised": by_stage.get("personalised", {}),
         "global_test": tested,
-        "by_device": {config.devices.name: groups},
-        "by_variant": {"full": groups},
+        "by_device": by_device(
+            clients, loop.recorder.fleet, loop.stages[0], groups, loop.higher_is_better
+        ),
+        "by_variant": by_variant(
+            clients, loop.recorder.fleet, loop.stages[0], groups, loop.higher_is_better
+        ),
+        "variants": variant_costs(loop.recorder.fleet),
         "groups": group_figures(simulation, clients, loop.stages[0]),
+        "virtual": virtual_figures(loop.grid.clock, clients, folder.rounds),
         "seconds": {**seconds, "total": sum(seconds.values())},
         "bytes": {"down": loop.totals.down, "up": loop.totals.up},
         "failures": {"retried": loop.totals.retried, "lost": loop.totals.lost},

@@ -15,6 +15,7 @@ from fedzda.base import UserError
 from fedzda.platform.config import SimulationConfig
 from fedzda.platform.data.apportion import Ints
 from fedzda.platform.data.federation import SPLITS, Federation
+from fedzda.platform.devices.fleet import assigned, device_names
 from fedzda.platform.fairness import GroupCounts, describe
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def client_groups(config: SimulationConfig, federation: Federation) -> Groups | 
     if wanted.by == "attribute":
         return _by_attribute(config.data.attribute, federation)
     if wanted.by == "device":
-        names: list[str] = [config.devices.name]
-        client = np.zeros(federation.num_clients, dtype=np.int64)
+        names = device_names(config.devices)
+        client = assigned(config.devices, federation.num_clients, config.seed)
     else:
         names = federation.class_names
         client = federation.label_counts("train").argmax(axis=1)

@@ -30,7 +30,9 @@ def build_model(config: SimulationConfig, image: ImageSpec) -> nn.Module:
         torch.manual_seed(low << 31 ^ high)
         model = _build("models", config.model, "build", image)
         if config.scenario is not None:
-            model = plugins.load("scenarios", config.scenario.name)(model, config.scenario)
+            model = plugins.load("scenarios", config.scenario.name)(model, config.scenario, image)
+        for extend in {form.extends for form in config.devices.variants() if form.extends}:
+            model = plugins.import_target(extend)(model, image)
     if not isinstance(model, nn.Module):
         raise UserError(f"model must be a torch.nn.Module, found {type(model).__name__}.")
     return model

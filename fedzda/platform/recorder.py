@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fedzda.platform.devices.clock import Task
+from fedzda.platform.devices.fleet import Fleet
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.engines.grid import Exchange
 from fedzda.platform.files import replacing
@@ -29,6 +32,7 @@ SCHEMA = pa.schema(
         ("variant", pa.string()),
         ("group", pa.string()),
         ("seconds", pa.float64()),
+        ("virtual_sec", pa.float64()),
         ("bytes_down", pa.int64()),
         ("bytes_up", pa.int64()),
     ]
@@ -41,22 +45,29 @@ class Recorder:
     Args:
         folder: ``clients/`` of the run folder.
         groups: Groups that clients belong to, if they are compared.
+        fleet: The clients' devices; left out: all are ``uniform``.
     """
 
-    def __init__(self, folder: Path, groups: Groups | None = None) -> None:
+    def __init__(
+        self, folder: Path, groups: Groups | None = None, fleet: Fleet | None = None
+    ) -> None:
         self.folder = folder
         self.groups = groups
+        self.fleet = fleet
         folder.mkdir(parents=True, exist_ok=True)
         self.rows: list[tuple[Any, ...]] = []
         self.evaluated: dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]] = {}
         self.bytes = {"down": 0, "up": 0}
         self.sampled = self.done = self.failed = 0
+        self.lost: Counter[str] = Counter()
 
     def observe(self, exchange: Exchange) -> None:
         """Take down every reply of an exchange (an :class:`EngineGrid` observer)."""
         values: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
         if exchange.phase.startswith("train"):
-            self.sampled += len(exchange.calls)
+            self.sampled += len(exchange.calls) + len(exchange.lost)
+        for task in exchange.lost:
+            self._take_down_lost(exchange, task)
         for index, reply in enumerate(exchange.replies):
             down, up = exchange.bytes_down[index], exchange.bytes_up[index]
             self.bytes["down"] += down
@@ -67,7 +78,7 @@ class Recorder:
             self.done += exchange.phase.startswith("train")
             metrics = next(iter(reply.content.metrics.values()), {})
             size = int(metrics.get("num-examples", 0))
-            cost = (reply.seconds, down, up)
+            cost = (reply.seconds, exchange.virtual_sec[index], down, up)
             for metric, value in flatten({**metrics, **reply.details}):
                 if exchange.phase == "evaluate" and not size:
                     value = math.nan
@@ -86,12 +97,26 @@ class Recorder:
         metric: str,
         value: float,
         size: int,
-        cost: tuple[float, int, int],
+        cost: tuple[float, float | None, int, int],
     ) -> None:
         phase = exchange.phase.partition(".")[0]
         reply, stage = exchange.replies[index], _stage(exchange.calls[index])
         head = (exchange.round, phase, reply.client, reply.split, stage, metric, value, size)
-        self.rows.append((*head, "uniform", "full", self._group(reply.client), *cost))
+        self.rows.append((*head, *self._who(reply.client), *cost))
+
+    def _take_down_lost(self, exchange: Exchange, task: Task) -> None:
+        """A row whose metric says how a client that was asked was lost."""
+        self.lost[task.fate] += 1
+        self.bytes["down"] += task.down
+        head = (exchange.round, "train", task.client, "train", "global", task.fate, 1.0, 0)
+        cost = (0.0, task.seconds, task.down, 0)
+        self.rows.append((*head, *self._who(task.client), *cost))
+
+    def _who(self, client: int) -> tuple[str, str, str]:
+        """Device, variant and group of a client."""
+        if self.fleet is None:
+            return "uniform", "full", self._group(client)
+        return self.fleet.name(client), self.fleet.variant(client), self._group(client)
 
     def _group(self, client: int) -> str:
         return "" if self.groups is None else self.groups.names[self.groups.client[client]]
@@ -107,6 +132,7 @@ class Recorder:
         self.evaluated = {}
         self.bytes = {"down": 0, "up": 0}
         self.sampled = self.done = self.failed = 0
+        self.lost = Counter()
 
     def truncate(self, round_: int) -> None:
         """Drop parts of rounds after ``round_``, which a resumed run makes again."""

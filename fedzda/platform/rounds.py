@@ -18,6 +18,7 @@ from flwr.serverapp.strategy import Strategy
 from fedzda.base import RunError, stream
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform.config import SimulationConfig
+from fedzda.platform.devices.clock import FATES
 from fedzda.platform.engines.grid import EngineGrid
 from fedzda.platform.fairness import describe
 from fedzda.platform.files import json_line
@@ -127,6 +128,8 @@ class RoundLoop:
     ) -> tuple[ArrayRecord, dict[str, Any]]:
         watch = Stopwatch()
         start = time.perf_counter()
+        clock = self.grid.clock
+        virtual_start = clock.now if clock else 0.0
         self.grid.round = round_
         with seeded_globals(self.config.seed, round_):
             arrays, server = self._train(round_, arrays, like, watch)
@@ -143,17 +146,23 @@ class RoundLoop:
                 "sampled": self.recorder.sampled,
                 "done": self.recorder.done,
                 "failed": self.recorder.failed,
+                **({fate: self.recorder.lost[fate] for fate in FATES} if clock else {}),
             },
             "metrics": self._figures(self.stages[0]),
             **{stage: self._figures(stage) for stage in self.stages[1:]},
             "server": server,
         }
+        if clock:
+            row["virtual_sec"] = clock.now - virtual_start
+            row["virtual_total_sec"] = clock.now
         self.stopping.after(row, may_end=evaluated or self.config.evaluate.every == 0)
         self.recorder.flush(round_)
         return arrays, row
 
     def ask(self, round_: int, arrays: ArrayRecord) -> list[Message]:
         """What the strategy asks the cohort of a round to do."""
+        if self.grid.clock and not getattr(self.strategy, "asynchronous", False):
+            self.grid.clock.gather(self.config.strategy.clients_per_round or 1)
         return list(self.strategy.configure_train(round_, arrays, ConfigRecord(), self.grid))
 
     def _train(
@@ -215,6 +224,7 @@ class RoundLoop:
                 clients=self.grid.states,
                 totals=vars(self.totals),
                 stop=vars(self.stopping.state),
+                clock=self.grid.clock.state() if self.grid.clock else {},
             ),
             self.config.checkpoint.keep,
         )

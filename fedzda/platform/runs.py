@@ -164,6 +164,11 @@ class Run:
 
         plugins.add_plugin_folder(Path(self.meta["source_folder"]))
         raw = load_file(self.path / "config.yaml").data
+        if isinstance(raw, dict) and "flower_app" in raw:
+            raise UserError(
+                f"run '{self.path}' is one of a Flower app, whose server keeps its own state: it "
+                "cannot be resumed. Run the app again."
+            )
         return from_dict(raw, source=str(self.path / "config.yaml"))
 
     @property

@@ -64,6 +64,9 @@ class _Builder:
             property_: dict[str, Any] = {"anyOf": self._choices(slot, default.get("name"))}
             if None in getattr(field.annotation, "__args__", ()) or field.default is None:
                 property_["anyOf"].append({"type": "null"})
+            if slot.listed is not None:
+                listed = self.definitions[f"{slot.kind}.{slot.listed}"]
+                property_["anyOf"].append(listed["properties"][slot.listed])
             if field.description:
                 property_["description"] = field.description
             schema["properties"][key] = property_

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from fedzda.base import ImageSpec, numpy_rng
 from fedzda.platform.config import SimulationConfig
+from fedzda.platform.devices.clock import VirtualClock
 
 ServerCompute = Callable[[Callable[[Any, Any], Any], Sequence[Any]], list[Any]]
 """``compute(job, items)``: ``[job(handler, item) for item in items]`` on the engine's workers."""
@@ -25,6 +27,7 @@ class Setting:
         buffers: Names of the model's arrays that are not trained (BatchNorm statistics).
         compute: Heavy work on the engine's workers, see :data:`ServerCompute`.
         sizes: ``(num_clients,)`` training samples of each client.
+        clock: Virtual time, for strategies that live by it; None: no clock runs.
     """
 
     config: SimulationConfig
@@ -33,11 +36,27 @@ class Setting:
     buffers: frozenset[str]
     compute: ServerCompute
     sizes: np.ndarray
+    clock: VirtualClock | None = None
 
     @property
     def seed(self) -> int:
         """Seed of the run."""
         return self.config.seed
+
+    def reachable(self) -> Sequence[int] | np.ndarray:
+        """Clients that could be asked to train now, ascending."""
+        return range(self.num_clients) if self.clock is None else self.clock.reachable()
+
+    def num_asked(self, clients_per_round: int | None) -> int:
+        """How many clients to ask for that many updates, of those that can be reached.
+
+        More than are wanted with ``devices.over_commit``; None: everybody.
+        """
+        there = len(self.reachable())
+        if clients_per_round is None:
+            return there
+        beyond = 0.0 if self.clock is None else self.clock.fleet.config.over_commit
+        return min(math.ceil(clients_per_round * (1.0 + beyond) - 1e-9), there)
 
     def evaluated_clients(self, round_: int) -> list[int]:
         """Clients evaluated in a round, in ascending order."""

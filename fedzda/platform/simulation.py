@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,11 @@ from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config_load import load_config
-from fedzda.platform.data.federation import Federation, prepare
+from fedzda.platform.data.federation import CLIENT, Federation, prepare
+from fedzda.platform.devices.clock import VirtualClock
+from fedzda.platform.devices.fleet import Fleet, fleet_of
+from fedzda.platform.devices.forms import chosen_forms, with_forms
+from fedzda.platform.devices.workload import Workload
 from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import HandlerSpec
 from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
@@ -41,6 +46,7 @@ from fedzda.platform.scenario.schedule import check_rounds, schedule_of
 from fedzda.platform.setting import Setting
 from fedzda.platform.state_codec import restore
 from fedzda.platform.stopping import Stopping, StopState
+from fedzda.platform.trackers.callback import check_installed, tracking
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,7 +59,8 @@ def run(source: str | Path, /, callbacks: Sequence[Any] = (), **changes: Any) ->
 
     Args:
         source: File or shipped name.
-        callbacks: Objects with optional ``start``, ``round``, ``finish`` methods.
+        callbacks: Objects with optional ``start``, ``round``, ``finish``, ``abort`` methods, see
+            docs/guides/trackers.md.
         **changes: Overrides; ``__`` stands for a dot: ``run("quickstart", rounds=5,
             data__partition__alpha=0.1)``.
 
@@ -104,6 +111,7 @@ class Simulation:
 
         folder = folder or Path.cwd()
         plugins.add_plugin_folder(folder)
+        check_installed(config.trackers)
         federation = dealt(config, folder)
         image = image_of(federation)
         check_cohort(config, federation)
@@ -120,7 +128,24 @@ class Simulation:
         if hasattr(strategy, "check_cohort"):
             clients = federation.num_clients
             strategy.check_cohort(min(config.strategy.clients_per_round or clients, clients))
-        return cls(config, federation, model, folder, overrides)
+        made = cls(config, federation, model, folder, overrides)
+        made.fleet  # noqa: B018 - reads the trace files, and finds forms, which may be wrong
+        return made
+
+    @cached_property
+    def fleet(self) -> Fleet | None:
+        """The clients' devices; None where all are equal.
+
+        Raises:
+            UserError: A trace file cannot be used, or the model has no form that was asked for.
+        """
+        config = self.config
+        clients = self.federation.num_clients
+        fleet = fleet_of(config.devices, clients, config.seed, self.folder)
+        if fleet is not None:
+            sizes = self.federation.sizes("train")
+            fleet.adopt(chosen_forms(config, self.model, image_of(self.federation), sizes))
+        return fleet
 
     def plan(self) -> dict[str, Any]:
         """What a run would do, for ``--dry-run``."""
@@ -132,6 +157,11 @@ class Simulation:
         steps = np.ceil(sizes / config.local.batch_size).mean() * config.local.epochs
         tensors = self.model.state_dict().values()
         model_bytes = sum(t.numel() * t.element_size() for t in tensors)
+        up_bytes = model_bytes
+        if config.uplink is not None:
+            weights = list(self.model.parameters())
+            up_bytes -= sum(p.numel() * p.element_size() for p in weights)
+            up_bytes += config.uplink.encoded_bytes(sum(p.numel() for p in weights))
         return {
             "clients": clients,
             "cohort": cohort,
@@ -139,7 +169,7 @@ class Simulation:
             "steps_per_round": round(cohort * (config.local.steps or float(steps))),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "bytes_down_per_round": cohort * model_bytes,
-            "bytes_up_per_round": cohort * model_bytes,
+            "bytes_up_per_round": cohort * up_bytes,
             "checkpoint_bytes": model_bytes,
         }
 
@@ -182,6 +212,7 @@ class Simulation:
         self, folder: RunFolder, callbacks: Sequence[Any], latest: checkpoints.Checkpoint | None
     ) -> Run:
         started = time.perf_counter()
+        callbacks = [*callbacks, *tracking(self.config.trackers)]
         with log_to(folder.path / "run.log"), beating(folder.path / "status.json"):
             folder.status("starting", latest.round if latest else 0, self.config.rounds)
             for callback in callbacks:
@@ -207,6 +238,8 @@ class Simulation:
             finally:
                 engine.stop()
                 self._note_end(folder, state, stopped)
+                if state != "finished":
+                    _abort(callbacks, state)
         for callback in callbacks:
             if hasattr(callback, "finish"):
                 callback.finish(summary)
@@ -226,7 +259,7 @@ class Simulation:
         spec = HandlerSpec(
             target=plugins.entry("runtimes", _RUNTIME).target,
             arguments={
-                "config": plain(self.config),
+                "config": plain(with_forms(self.config, self.fleet.forms if self.fleet else None)),
                 "federation": str(self.federation.folder),
                 "device": device_of(config.device),
             },
@@ -247,9 +280,12 @@ class Simulation:
         from fedzda.platform.parts import build_strategy, build_task
 
         image = image_of(self.federation)
-        recorder = Recorder(folder.clients, client_groups(self.config, self.federation))
+        groups = client_groups(self.config, self.federation)
+        recorder = Recorder(folder.clients, groups, self.fleet)
         policy = ErrorPolicy(self.config.on_client_error, self.config.min_success)
         states = latest.clients if latest else {}
+        buffers = frozenset(name for name, _ in self.model.named_buffers())
+        clock = self._clock(engine, buffers)
         grid = EngineGrid(
             engine,
             self.federation.num_clients,
@@ -257,13 +293,13 @@ class Simulation:
             recorder.observe,
             policy,
             vectorised=_vectorises(self.config.engine),
+            clock=clock,
         )
         strategy: Strategy = build_strategy(self.config)
         if hasattr(strategy, "bind"):
-            buffers = frozenset(name for name, _ in self.model.named_buffers())
             clients = self.federation.num_clients
             sizes = self.federation.sizes("train")
-            strategy.bind(Setting(self.config, clients, image, buffers, engine.map, sizes))
+            strategy.bind(Setting(self.config, clients, image, buffers, engine.map, sizes, clock))
         task = build_task(self.config, image)
         better = {"loss": False, task.primary: task.higher_is_better}
         stopping = Stopping(self.config.stop, task.primary, better)
@@ -275,10 +311,43 @@ class Simulation:
             restore(strategy, latest.strategy)
             loop.totals = Totals(**latest.totals)
             stopping.state = StopState(**latest.stop)
+            if clock:
+                clock.load_state(latest.clock)
         return loop
+
+    def _clock(self, engine: Engine, buffers: frozenset[str]) -> VirtualClock | None:
+        """Virtual time, where devices have a speed.
+
+        Raises:
+            UserError: The model fits no device's memory or deadline.
+        """
+        if self.fleet is None:
+            return None
+        workload = Workload(
+            self.fleet,
+            engine.map(count_macs, [None])[0],
+            self.federation.sizes("train"),
+            self.config.local,
+            buffers,
+            self.config.uplink,
+        )
+        workload.check({name: value.numpy() for name, value in self.model.state_dict().items()})
+        return VirtualClock(workload, self.config.seed, self.config.strategy.clients_per_round)
 
     def _initial(self, latest: checkpoints.Checkpoint | None) -> ArrayRecord:
         return array_record(latest.arrays if latest else self.model.state_dict())
+
+
+def count_macs(handler: Any, _: None) -> int:
+    """A job for a worker: multiply-adds of a forward pass of the run's task on one sample."""
+    return int(handler.count_macs())
+
+
+def _abort(callbacks: Sequence[Any], state: str) -> None:
+    """Tell those who want to know that the run ended early."""
+    for callback in callbacks:
+        if hasattr(callback, "abort"):
+            callback.abort(state)
 
 
 def _unwritten(error: OSError, folder: RunFolder) -> RunError:
@@ -309,7 +378,7 @@ def image_of(federation: Federation) -> ImageSpec:
 def check_columns(columns: Sequence[str], federation: Federation) -> None:
     """The data set must have the columns that the task reads."""
     for name in columns:
-        if name not in federation.train:
+        if name != CLIENT and name not in federation.train:
             raise UserError(
                 f"task: it needs the column '{name}', which the data set does not have. Name it "
                 f"in data.{name}, or choose a data set that has one."

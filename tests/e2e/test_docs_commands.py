@@ -8,6 +8,7 @@ import glob
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from typer.testing import CliRunner
@@ -58,6 +59,17 @@ def call(line):
             arguments.append("rounds=2")
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+def test_the_mistakes_in_the_tutorial_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call("fedzda new my-study")
+    found = blocks(ROOT / "docs" / "tutorial.md")
+    typed, shown = next(pair for pair in pairwise(found) if "strategy.name=fed-agv" in pair[0].text)
+    result = CliRunner().invoke(app, words(typed.text)[1:])
+    assert result.exit_code == 2
+    for line in shown.text.splitlines():
+        assert line.partition(", …")[0] in result.output
 
 
 def test_every_page_of_the_docs_is_looked_at():

@@ -15,6 +15,7 @@ from fedzda.platform.records import Arrays, Content
 
 if TYPE_CHECKING:
     from fedzda.clients.runtime import ClientRuntime
+    from fedzda.clients.tasks.base import Task
 
 Batch = dict[str, torch.Tensor]
 """Columns of equal length: for classification ``image`` (N, C, H, W) normalised, ``label`` (N,)."""
@@ -36,6 +37,8 @@ class LocalRun:
             reaches the strategy.
         withheld: Names of the model's arrays that do not leave the client.
         uploads: Further records of arrays for the strategy, beside the model.
+        task: The task as this client trains on it, once the first step is near.
+        bytes_up: What is sent where the update is encoded; None: the arrays as they are.
     """
 
     runtime: ClientRuntime
@@ -47,6 +50,8 @@ class LocalRun:
     state: Content = field(default_factory=Content)
     withheld: frozenset[str] = frozenset()
     uploads: dict[str, Arrays] = field(default_factory=dict)
+    task: Task | None = None
+    bytes_up: int | None = None
 
     @property
     def config(self) -> dict[str, Any]:

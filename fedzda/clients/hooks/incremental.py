@@ -16,9 +16,9 @@ from torch import nn
 from fedzda.base import numpy_rng, torch_rng
 from fedzda.clients.hooks.base import Hook, LocalRun
 from fedzda.clients.incremental.head import head_of, imprint
-from fedzda.clients.incremental.memory import EXEMPLARS, all_rows, quota, remember
+from fedzda.clients.incremental.memory import EXEMPLARS, all_rows, memory_of
 from fedzda.clients.incremental.objective import Phase
-from fedzda.clients.incremental.probe import Probe, features_of, layers_of
+from fedzda.clients.incremental.probe import Probe, features_of
 from fedzda.clients.incremental.replay import replay_of
 from fedzda.clients.incremental.training import (
     Student,
@@ -31,6 +31,7 @@ from fedzda.clients.weights import snapshot
 from fedzda.platform.averaging import as_tensor
 from fedzda.platform.config import LocalConfig
 from fedzda.platform.scenario.labels import rows_of_phase
+from fedzda.platform.scenario.layers import layers_of
 
 OLD_MODEL, TEACHER, REGRESSORS = "old-model", "second-teacher", "regressors"
 """Records of a request (the first two) and of a client's state (the last two)."""
@@ -71,7 +72,7 @@ class Incremental(Hook):
 
     def _remember(self, run: LocalRun) -> None:
         """Exemplars of classes that are old by now join the phase's data."""
-        runtime, scenario = run.runtime, self.options["scenario"]
+        runtime = run.runtime
         own = runtime.federation.indices(run.call.client, "train")
         labels = runtime.federation.train["label"]
         if self.options["base"] == "joint":
@@ -79,12 +80,8 @@ class Incremental(Hook):
             return
         if not self.number or self.old is None:
             return
-        each = quota(scenario["exemplars_per_class"], scenario["exemplars_total"], self.num_old)
-        held = {
-            label: rows_of_phase(own, labels, label, label + 1) for label in range(self.num_old)
-        }
         kept = self.kept.get(EXEMPLARS, {})
-        memory = remember(kept, self.old, held, lambda rows: runtime.batch(rows)["image"], each)
+        memory = memory_of(runtime, run.call.client, kept, self.old, self.num_old)
         if memory:
             self.kept[EXEMPLARS] = memory
             new = rows_of_phase(own, labels, self.num_old, self.seen)

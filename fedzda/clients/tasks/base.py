@@ -16,6 +16,7 @@ from torch import nn
 from fedzda.base import ImageSpec, StrictConfig
 
 if TYPE_CHECKING:
+    from fedzda.clients.hooks.base import LocalRun
     from fedzda.clients.runtime import ClientRuntime
 
 Batch = Mapping[str, torch.Tensor]
@@ -31,8 +32,9 @@ class Task(ABC):
 
     Config: ClassVar[type[StrictConfig]]
     """Its configuration block."""
-    columns: ClassVar[tuple[str, ...]]
-    """Columns of the data set that a batch must hold."""
+    columns: tuple[str, ...]
+    """Columns of the data set that a batch must hold; among them may be
+    :data:`fedzda.platform.data.federation.CLIENT`."""
     primary: ClassVar[str]
     """The metric that reports and selections look at."""
     higher_is_better: ClassVar[bool]
@@ -60,9 +62,24 @@ class Task(ABC):
         """
         return batch
 
+    def for_client(self, run: LocalRun) -> Task:
+        """The task as one client trains on it in one round; by default the task itself.
+
+        A client's own task may learn things that stay on the client: it finds what the client has
+        kept in ``run.call.state`` and leaves what it is to keep in ``run.state``.
+
+        Args:
+            run: Call, model, samples and state of the client; hooks have started.
+        """
+        return self
+
+    def finish(self, run: LocalRun) -> None:
+        """After the last step of the task that :meth:`for_client` gave."""
+        return
+
     def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
         """Figures of one client that are no sums over samples, in the last evaluation on its test
-        split; by default there are none.
+        split (with ``stop:`` in every one, since any may be the last); by default there are none.
 
         Args:
             runtime: Holds the evaluated model and the data.

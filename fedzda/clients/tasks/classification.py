@@ -9,6 +9,7 @@ from torch.nn import functional
 from fedzda.base import ImageSpec, StrictConfig, UserError
 from fedzda.clients.tasks.base import Batch, Task
 from fedzda.clients.tasks.config import ClassificationConfig
+from fedzda.clients.tasks.trial import answer_shape, worded
 
 
 class Classification(Task):
@@ -91,25 +92,12 @@ class Classification(Task):
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
         """Run ``model`` on two black images; raise UserError unless it gives a logit per class."""
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        was_training = model.training
-        model.eval()
-        try:
-            with torch.no_grad():
-                outputs = model(torch.zeros(2, *image.shape, device=device))
-        except Exception as error:
-            raise UserError(
-                f"the model fails on images of shape {image.shape} (channels, height, width): "
-                f"{type(error).__name__}: {error}. Choose a model for images of this shape."
-            ) from error
-        finally:
-            model.train(was_training)
-        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else None
+        advice = "Choose a model for images of this shape."
+        shape = answer_shape(model, image, lambda net, images: net(images), "", advice)
         if shape != (2, image.num_classes):
-            found = type(outputs).__name__ if shape is None else f"shape {shape}"
             raise UserError(
                 f"the model must return logits of shape (N, {image.num_classes}), one per class of "
-                f"the data set (got {found} for N = 2). Set its number of outputs to "
+                f"the data set (got {worded(shape)} for N = 2). Set its number of outputs to "
                 f"{image.num_classes}."
             )
 

@@ -19,6 +19,7 @@ from fedzda.clients.tasks.base import Batch, Outputs, Task
 from fedzda.clients.tasks.config import DiffusionConfig
 from fedzda.clients.tasks.diffusion_judge import compare_sets, train_judge
 from fedzda.clients.tasks.diffusion_sampling import deployed, draw_rows, gflop, make_sampler
+from fedzda.clients.tasks.trial import answer_shape, worded
 from fedzda.compression.diffusion.sampling import add_noise
 
 if TYPE_CHECKING:
@@ -139,26 +140,12 @@ class Diffusion(Task):
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
         """Run ``model`` on two noisy images; raise UserError unless it gives their noise."""
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        was_training = model.training
-        model.eval()
-        try:
-            with torch.no_grad():
-                steps = torch.zeros(2, dtype=torch.int64, device=device)
-                found = model(torch.zeros(2, *image.shape, device=device), steps)
-        except Exception as error:
-            raise UserError(
-                f"the model fails on images of shape {image.shape} (channels, height, width) with "
-                f"time steps: {type(error).__name__}: {error}. Choose model diffusion-unet, or one "
-                "that is called as model(noisy, timesteps)."
-            ) from error
-        finally:
-            model.train(was_training)
-        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        advice = "Choose model diffusion-unet, or one that is called as model(noisy, timesteps)."
+        shape = answer_shape(model, image, _first_step, " with time steps", advice)
         if shape != (2, *image.shape):
             raise UserError(
                 f"task diffusion needs a model that returns noise of the shape of its images, "
-                f"{(2, *image.shape)} (got {shape}). Choose model diffusion-unet."
+                f"{(2, *image.shape)} (got {worded(shape)}). Choose model diffusion-unet."
             )
 
     def _pixels(self, images: torch.Tensor) -> torch.Tensor:
@@ -172,6 +159,10 @@ class Diffusion(Task):
         self, images: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor
     ) -> torch.Tensor:
         return add_noise(self._pixels(images) * 2 - 1, noise, timestep)
+
+
+def _first_step(model: nn.Module, images: torch.Tensor) -> object:
+    return model(images, torch.zeros(len(images), dtype=torch.int64, device=images.device))
 
 
 def _own_draws(images: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:

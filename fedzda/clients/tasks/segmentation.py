@@ -10,6 +10,7 @@ from fedzda.base import ImageSpec, StrictConfig, UserError
 from fedzda.clients.tasks.base import Batch, Outputs, Task
 from fedzda.clients.tasks.config import SegmentationConfig
 from fedzda.clients.tasks.segmentation_sheet import draw_sheet
+from fedzda.clients.tasks.trial import answer_shape, worded
 from fedzda.platform.data.annotations import VOID
 from fedzda.vision.gsanet.attention import attended_positions
 from fedzda.vision.gsanet.augment import augment
@@ -121,25 +122,12 @@ class Segmentation(Task):
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
         """Run ``model`` on two black images; raise UserError unless it gives logits per pixel."""
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        was_training = model.training
-        model.eval()
-        try:
-            with torch.no_grad():
-                outputs = model(torch.zeros(2, *image.shape, device=device))
-        except Exception as error:
-            raise UserError(
-                f"the model fails on images of shape {image.shape} (channels, height, width): "
-                f"{type(error).__name__}: {error}. Choose a model for images of this shape."
-            ) from error
-        finally:
-            model.train(was_training)
-        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else None
+        advice = "Choose a model for images of this shape."
+        shape = answer_shape(model, image, lambda net, images: net(images), "", advice)
         wanted = (image.num_classes, *image.shape[1:])
         if shape != (2, *wanted):
-            found = type(outputs).__name__ if shape is None else f"shape {shape}"
             raise UserError(
                 f"task segmentation needs a model that returns logits of shape (N, "
-                f"{', '.join(map(str, wanted))}), one per class and pixel (got {found} for N = 2). "
-                "Choose a segmentation model, for example gsanet."
+                f"{', '.join(map(str, wanted))}), one per class and pixel (got {worded(shape)} for "
+                "N = 2). Choose a segmentation model, for example gsanet."
             )

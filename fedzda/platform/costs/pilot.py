@@ -114,6 +114,7 @@ class Pilot:
         self.loop = loop
         self.engine = engine
         self.clock = engine.clock
+        engine.take_jobs()  # what was asked to set up the loop
         self.arrays = array_record(simulation.model.state_dict())
         self.sizes = simulation.federation.sizes("train")
         self.whole_evaluation = _evaluated_clients(simulation.config, len(self.sizes))

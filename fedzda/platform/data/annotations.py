@@ -82,7 +82,7 @@ def _items(table: RawTable) -> Iterator[RawImage]:
             yield RawImage(f"{table.where} row {row}", pixels)
 
 
-def _sizes(table: RawTable) -> Iterator[tuple[str, tuple[int, int]]]:
+def stored_sizes(table: RawTable) -> Iterator[tuple[str, tuple[int, int]]]:
     """Name and (height, width) of every image as stored."""
     if callable(table.images):
         for item in table.images():
@@ -98,7 +98,7 @@ def _sizes(table: RawTable) -> Iterator[tuple[str, tuple[int, int]]]:
 def _survey(table: RawTable, tables: RawTables, rule: Annotations) -> Counts:
     """Pixels ``(N, 256)`` of every value in every image; all checks are made here."""
     rows = []
-    for (image, size), item in zip(_sizes(table), _items(table), strict=True):
+    for (image, size), item in zip(stored_sizes(table), _items(table), strict=True):
         own = pixel_size(item)
         if own != size:
             raise UserError(

@@ -31,7 +31,10 @@ from fedzda.platform.files import read_json, write_json
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-_NOT_DEALT_BY = ("image", "annotation", PIXELS)
+CLIENT = "client-number"
+"""Column that a task may ask for and no data set holds: the client that holds each sample."""
+
+_NOT_DEALT_BY = ("image", "annotation", "clean", PIXELS)
 """Columns that no partitioner reads."""
 _FORMAT = 1
 """Raise it when the meaning of cached files changes."""
@@ -48,7 +51,8 @@ class Federation:
         train: Columns of the pool, memory-mapped: ``image`` uint8 (N, C, H, W), ``label`` int64
             (N,), and what the partitioner read. Annotated images bring ``annotation`` uint8
             (N, H, W), a class or 255 for void, and ``annotation-pixels`` int64 (N, K), the pixels
-            of each class; their label is the most frequent class.
+            of each class; their label is the most frequent class. Noisy images bring ``clean``
+            uint8 (N, C, H, W), what they would be without noise.
         test: Columns of the global test set, which no client holds.
         num_clients: Number of clients.
     """
@@ -140,7 +144,7 @@ def prepare(config: DataConfig, seed: int, base_folder: Path) -> Federation:
     data = _source(config, base_folder)
     content = stored(
         cache_root() / "data" / key(*_content_key(config, data)),
-        lambda folder: convert(data.read(), folder),
+        lambda folder: convert(data.read(), folder, config.group, config.group_without),
     )
     meta = read_json(content / "meta.json")
     if config.attribute is not None and config.attribute not in meta["train"]:
@@ -179,7 +183,8 @@ def _content_key(config: DataConfig, data: RawData) -> list[Any]:
     """All that the converted columns depend on: identity, keys of the source, further columns."""
     shared = set(DataConfig.model_fields) - {"name"}
     own = {name: value for name, value in plain(config).items() if name not in shared}
-    return [_FORMAT, own, data.identity, list(further_columns(config))]
+    grouped = [] if config.group is None else [config.group, config.group_without]
+    return [_FORMAT, own, data.identity, list(further_columns(config)), *grouped]
 
 
 def _deal_key(config: DataConfig, seed: int) -> list[Any]:
@@ -198,6 +203,8 @@ def _deal_key(config: DataConfig, seed: int) -> list[Any]:
     )
     values = plain(config)
     deal = [_FORMAT, seed, values["partition"], [values[name] for name in names]]
+    if config.group is not None:
+        deal += [config.group, config.group_without]
     if isinstance(block, TargetConfig):
         target = block.target
     else:

@@ -11,6 +11,7 @@ from fedzda.base import UserError, numpy_rng
 from fedzda.platform import plugins
 from fedzda.platform.config import DataConfig, TargetConfig
 from fedzda.platform.data.apportion import Ints, stratified_choice
+from fedzda.platform.data.grouping import group_numbers, split_by_group
 from fedzda.platform.data.partitioners.deal import Partition
 from fedzda.platform.data.sources.raw import Array
 from fedzda.platform.data.split import Splits, split
@@ -49,17 +50,28 @@ def deal_out(
     )
     _check_clients(config, partition)
     partition = partition._replace(indices=rows[partition.indices])
-    splits = split(
-        partition,
-        labels,
-        config.test_fraction,
-        config.validation_fraction,
-        numpy_rng(seed, "split"),
-        blocks=config.split == "blocks",
-    )
+    splits = _splits(config, partition, columns, numpy_rng(seed, "split"))
     if config.missing_classes == "fail":
         _check_classes(labels, pixels, rows, splits.train.indices, class_names)
     return splits, partition.client_ids
+
+
+def _splits(
+    config: DataConfig, partition: Partition, columns: dict[str, Array], rng: np.random.Generator
+) -> Splits:
+    """Training, validation and test rows of every client."""
+    test, validation = config.test_fraction, config.validation_fraction
+    blocks = config.split == "blocks"
+    if config.group is None:
+        labels = np.asarray(columns["label"])
+        return split(partition, labels, test, validation, rng, blocks=blocks)
+    if blocks:
+        raise UserError(
+            f"data.split is 'blocks' and data.group '{config.group}': both say what lies on which "
+            "side. Leave one of them out."
+        )
+    groups = group_numbers(columns, config.group, config.group_without)
+    return split_by_group(partition, groups, test, validation, rng)
 
 
 def _pool(labels: Ints, config: DataConfig, seed: int) -> Ints:

@@ -25,8 +25,10 @@ def partition_columns(config: DataConfig, *present: str) -> list[str]:
 def further_columns(config: DataConfig, *present: str) -> dict[str, str]:
     """All columns beside images and labels, each with the configuration key that asks for it."""
     found = dict.fromkeys(partition_columns(config, *present), "data.partition.column")
-    if config.attribute is not None and config.attribute not in (*present, "label"):
-        found.setdefault(config.attribute, "data.attribute")
+    for key in ("attribute", "group"):
+        column = getattr(config, key)
+        if column is not None and column not in (*present, "label"):
+            found.setdefault(column, f"data.{key}")
     return found
 
 

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.records import Content
 
+COVERAGE = "fedzda.coverage"
+"""Record of a reply: for arrays of its model that were trained in part, which entries were."""
+
 
 @dataclass
 class Call:
@@ -42,6 +45,7 @@ class Reply:
         seconds: Time the client took.
         error: Traceback if it failed; the rest is then empty.
         retried: Whether this is the answer to a second try.
+        bytes_up: What is sent where arrays are encoded on the way; None: the size of the arrays.
     """
 
     client: int
@@ -52,6 +56,7 @@ class Reply:
     seconds: float = 0.0
     error: str | None = None
     retried: bool = False
+    bytes_up: int | None = None
 
 
 @dataclass

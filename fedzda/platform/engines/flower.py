@@ -117,7 +117,13 @@ class FlowerEngine(Engine):
         told = json.loads(rest["json"])
         seconds = float(rest["seconds"])
         return Reply(
-            call.client, content, told["details"], told["split"], Content(), seconds=seconds
+            call.client,
+            content,
+            told["details"],
+            told["split"],
+            Content(),
+            seconds=seconds,
+            bytes_up=told["bytes_up"],
         )
 
     def map(self, job: Callable[[Any, Any], Any], items: Sequence[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ instead of the models.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedzda.base import RunError
 from fedzda.platform.averaging import ChunkSums, WeightedSum
+from fedzda.platform.devices.clock import TIMED, Task, VirtualClock
 from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import Call, ChunkResult, Reply
 from fedzda.platform.engines.chunks import EVALUATED, ONE_BY_ONE, VECTORISED, cut
@@ -67,6 +68,10 @@ class Exchange:
     replies: list[Reply]
     bytes_down: list[int] = field(default_factory=list)
     bytes_up: list[int] = field(default_factory=list)
+    virtual_sec: list[float | None] = field(default_factory=list)
+    """What each client took by the virtual clock, where one runs."""
+    lost: list[Task] = field(default_factory=list)
+    """Clients that were asked and whose update is not used."""
 
 
 class EngineGrid(Grid):
@@ -79,6 +84,8 @@ class EngineGrid(Grid):
         observe: Called with every :class:`Exchange`.
         policy: See :class:`ErrorPolicy`.
         vectorised: Whether workers train the clients of a leaf at once.
+        clock: Virtual time, which decides who is there and whose update comes in; None: everybody
+            and all.
     """
 
     def __init__(
@@ -89,6 +96,7 @@ class EngineGrid(Grid):
         observe: Callable[[Exchange], None],
         policy: ErrorPolicy | None = None,
         vectorised: bool = False,
+        clock: VirtualClock | None = None,
     ) -> None:
         adopt_task_identity()
         self.engine = engine
@@ -97,6 +105,7 @@ class EngineGrid(Grid):
         self.observe = observe
         self.policy = policy or ErrorPolicy()
         self.vectorised = vectorised
+        self.clock = clock
         self.failures = Failures()
         self.round = 0
         self._run = Run.create_empty(1)
@@ -112,9 +121,12 @@ class EngineGrid(Grid):
         """Flower's setter."""
         self._run = run
 
-    def get_node_ids(self) -> range:
-        """All nodes, in a fixed order."""
-        return range(FIRST_NODE, FIRST_NODE + self.num_clients)
+    def get_node_ids(self) -> Sequence[int]:
+        """All nodes, or those that are there at the virtual time, in a fixed order."""
+        reachable = range(self.num_clients) if self.clock is None else self.clock.reachable()
+        if isinstance(reachable, range):
+            return range(FIRST_NODE, FIRST_NODE + self.num_clients)
+        return [FIRST_NODE + int(client) for client in reachable]
 
     def create_message(
         self,
@@ -144,6 +156,8 @@ class EngineGrid(Grid):
     ) -> list[Message]:
         """Carry out the messages on the engine. Replies come in the order of the messages.
 
+        With a virtual clock there are none from clients whose update is not used.
+
         Raises:
             RunError: a client failed and the policy says so, or too few succeeded.
         """
@@ -154,14 +168,34 @@ class EngineGrid(Grid):
             self._sent += 1
             message.metadata.__dict__["_message_id"] = f"{self._sent:012d}"
         calls = self._calls(asked)
-        results, total = self._carry_out(calls)
+        seconds, lost = self._let_time_pass(calls)
+        phase, round_ = calls[0].phase, calls[0].round
+        if seconds is not None:
+            asked = [m for m, call in zip(asked, calls, strict=True) if call.client in seconds]
+            calls = [call for call in calls if call.client in seconds]
+        results, total = self._carry_out(calls) if calls else ([], None)
         replies = [reply for result in results for reply in result.replies]
         self._apply_policy(calls, replies)
         for reply in replies:
             if reply.error is None and (reply.content or reply.state):
                 self._keep_state(reply)
-        self.observe(_exchange(calls, replies))
-        return _messages(asked, replies, total)
+        exchange = _exchange(phase, round_, calls, replies, self.clock)
+        exchange.virtual_sec = [None if seconds is None else seconds[c.client] for c in calls]
+        exchange.lost = lost
+        self.observe(exchange)
+        return _messages(asked, calls, replies, total)
+
+    def _let_time_pass(self, calls: list[Call]) -> tuple[dict[int, float] | None, list[Task]]:
+        """Virtual seconds of the clients whose answer is used, and who was lost.
+
+        None where no clock runs, and for evaluation, which is our measurement.
+        """
+        if self.clock is None or calls[0].phase == MessageType.EVALUATE:
+            return None, []
+        if TIMED not in calls[0].content.config():
+            self.clock.collect(calls)
+        finished, lost = self.clock.take()
+        return {client: task.seconds for client, task in finished.items()}, lost
 
     def _calls(self, messages: list[Message]) -> list[Call]:
         arrays: dict[int, dict[str, Any]] = {}
@@ -240,9 +274,10 @@ def _shared_content(record: RecordDict, cache: dict[int, dict[str, Any]]) -> Con
 
 
 def _messages(
-    asked: list[Message], replies: list[Reply], total: WeightedSum | None
+    asked: list[Message], calls: list[Call], replies: list[Reply], total: WeightedSum | None
 ) -> list[Message]:
     messages = []
+    sent = next(iter(calls[0].content.arrays.values()), None) if calls else None
     for request, reply in zip(asked, replies, strict=True):
         if reply.error is not None:
             error = Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reply.error)
@@ -250,19 +285,31 @@ def _messages(
             continue
         record = to_record(reply.content)
         if total is not None and total.weight > 0:
-            record[MEAN] = array_record(total.mean())
+            record[MEAN] = array_record(total.mean(sent))
             total = None
         messages.append(Message(record, reply_to=request))
     return messages
 
 
-def _exchange(calls: list[Call], replies: list[Reply]) -> Exchange:
-    down = [call.content.num_bytes() for call in calls]
+def _exchange(
+    phase: str,
+    round_: int,
+    calls: list[Call],
+    replies: list[Reply],
+    clock: VirtualClock | None,
+) -> Exchange:
+    down = [
+        call.content.num_bytes()
+        if clock is None
+        else clock.workload.download(call.content, call.client)
+        for call in calls
+    ]
     up = []
     for call, reply in zip(calls, replies, strict=True):
         # a summed-up model still crossed the network in the world that is simulated
         reduced = REDUCE in call.content.config()
         model = next(iter(call.content.arrays.values()), {}) if reduced else {}
-        size = sum(int(value.nbytes) for value in model.values())
-        up.append(0 if reply.error else size + reply.content.num_bytes())
-    return Exchange(calls[0].phase, calls[0].round, calls, replies, down, up)
+        size = sum(int(value.nbytes) for value in model.values()) + reply.content.num_bytes()
+        sent = size if reply.bytes_up is None else reply.bytes_up
+        up.append(0 if reply.error else sent)
+    return Exchange(phase, round_, calls, replies, down, up)

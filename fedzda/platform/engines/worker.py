@@ -24,7 +24,15 @@ import torch
 from fedzda.base import stream
 from fedzda.platform import plugins
 from fedzda.platform.averaging import ChunkSums, WeightedSum
-from fedzda.platform.engines.calls import Call, Chunk, ChunkResult, Handler, HandlerSpec, Reply
+from fedzda.platform.engines.calls import (
+    COVERAGE,
+    Call,
+    Chunk,
+    ChunkResult,
+    Handler,
+    HandlerSpec,
+    Reply,
+)
 
 WATCHDOG_GRACE_SEC = 2.0
 """How much longer than its time limit a client may take before its process ends itself."""
@@ -186,7 +194,9 @@ def add_reply(total: WeightedSum, reply: Reply) -> None:
         return
     arrays = next(iter(reply.content.arrays.values()))
     weight = float(next(iter(reply.content.metrics.values()))["num-examples"])
-    total.add({name: torch.as_tensor(value) for name, value in arrays.items()}, weight)
+    covered = reply.content.arrays.get(COVERAGE)
+    coverage = covered and {name: torch.as_tensor(value) for name, value in covered.items()}
+    total.add({name: torch.as_tensor(value) for name, value in arrays.items()}, weight, coverage)
     reply.content.arrays.clear()
 
 

@@ -44,13 +44,19 @@ def noise_map(noisy_NCHW: torch.Tensor, shot: float, read: float) -> torch.Tenso
     return variance(noisy_NCHW, shot, read).sqrt()
 
 
-def random_shot_read(rng: torch.Generator) -> tuple[float, float]:
+def random_shot_read(
+    rng: torch.Generator, shot: tuple[float, float] = (1e-4, 0.012)
+) -> tuple[float, float]:
     """Shot and read variances of a random real camera (Brooks et al. 2019, section 3.1).
 
     log shot is uniform from log 1e-4 to log 0.012, log read normal around 2.18 log shot + 1.20 with
     standard deviation 0.26.
+
+    Args:
+        rng: A CPU generator.
+        shot: Smallest and largest shot variance; left out: the paper's.
     """
-    low, high = math.log(1e-4), math.log(0.012)
+    low, high = (math.log(end) for end in shot)
     log_shot = low + (high - low) * torch.rand(1, generator=rng).item()
     log_read = 2.18 * log_shot + 1.20 + 0.26 * torch.randn(1, generator=rng).item()
     return math.exp(log_shot), math.exp(log_read)

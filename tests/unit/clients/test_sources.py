@@ -40,7 +40,9 @@ def test_pieces_may_be_too_large(tmp_path):
 
 def test_clips_have_motions_of_their_own(tmp_path):
     config = ParallaxConfig(clips=3, frames=4, height=48, width=64)
-    train = load_parallax(config, tmp_path).read().train
+    tables = load_parallax(config, tmp_path).read()
+    train = tables.train
+    assert not (train.images == tables.test.images[:1]).all(axis=(1, 2, 3)).any()
     assert train.images.shape == (12, 48, 64, 3)
     assert train.columns["clip"].tolist() == [f"clip-{k}" for k in range(3) for _ in range(4)]
     clips = train.images.reshape(3, 4, 48, 64, 3).astype(float)

@@ -55,8 +55,8 @@ class ClientViews:
         seed: Seed of the run; ``config.seed`` wins where it is set.
 
     Raises:
-        UserError: ``by: cluster`` without clusters, a rotation of annotated images, or a
-            ``target`` that cannot be built.
+        UserError: ``by: cluster`` without clusters, a rotation of annotated images, images with
+            clean counterparts, or a ``target`` that cannot be built.
     """
 
     def __init__(self, config: DataConfig, federation: Federation, seed: int) -> None:
@@ -65,6 +65,11 @@ class ClientViews:
             raise UserError(
                 "data.shift is 'rotation', which turns the images but not their annotations: use "
                 "noise or colour, or leave data.shift out."
+            )
+        if "clean" in federation.train:
+            raise UserError(
+                f"data.shift is '{config.shift.name}', which changes the noisy images but not "
+                "their clean counterparts: leave data.shift out."
             )
         self.federation = federation
         self.unit = units_of(config, federation.num_clients)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -36,40 +36,56 @@ class ArrowTable(Protocol):
         ...
 
 
+class PictureColumns(NamedTuple):
+    """Names of the columns that hold pictures; ``annotation`` and ``clean`` may be missing."""
+
+    image: str
+    annotation: str | None = None
+    clean: str | None = None
+    image_key: str = "data.image"
+    """Configuration key that names the first one."""
+
+    def keys(self) -> dict[str, str]:
+        """Column to the key that names it."""
+        found = {self.image: self.image_key}
+        for key, name in (("data.annotation", self.annotation), ("data.clean", self.clean)):
+            if name is not None:
+                found.setdefault(name, key)
+        return found
+
+
 def raw_table(
-    table: ArrowTable,
-    image: str,
-    label: str,
-    columns: Mapping[str, str],
-    annotation: str | None = None,
+    table: ArrowTable, pictures: PictureColumns, label: str | None, columns: Mapping[str, str]
 ) -> RawTable:
     """A table of encoded images with labels and further columns (name to the key asking for it).
 
-    With an ``annotation`` column, which holds images too, labels are not read.
+    With an annotation column, or without the name of a label column, labels are not read.
 
     Raises:
         UserError: A column is missing (all of them are named) or holds something else.
     """
     types = table.types()
-    second = ("data.label", label) if annotation is None else ("data.annotation", annotation)
-    wanted = [("data.image", image), second]
+    wanted = [(key, name) for name, key in pictures.keys().items()]
+    labelled = label is not None and pictures.annotation is None
+    wanted += [("data.label", str(label))] if labelled else []
     wanted += [(key, name) for name, key in columns.items()]
     missing = [absent(key, name, types, table.where) for key, name in wanted if name not in types]
     if missing:
         raise UserError(*missing)
-    _check_image_type("data.image", image, types[image], table.where)
-    if annotation is None:
-        labels = _to_numpy(table, label)
-    else:
-        _check_image_type("data.annotation", annotation, types[annotation], table.where)
-        labels = np.zeros(table.rows(), dtype=np.int64)
+    for name, key in pictures.keys().items():
+        _check_image_type(key, name, types[name], table.where)
     return RawTable(
-        images=lambda: _images(table, image),
-        labels=labels,
+        images=lambda: _images(table, pictures.image),
+        labels=_to_numpy(table, str(label)) if labelled else np.zeros(table.rows(), dtype=np.int64),
         columns={name: _to_numpy(table, name) for name in columns},
         where=table.where,
-        annotations=(lambda: _images(table, annotation)) if annotation is not None else None,
+        annotations=_reader(table, pictures.annotation),
+        clean=_reader(table, pictures.clean),
     )
+
+
+def _reader(table: ArrowTable, name: str | None) -> Callable[[], Iterator[RawImage]] | None:
+    return None if name is None else lambda: _images(table, name)
 
 
 def _check_image_type(key: str, name: str, kind: Any, where: str) -> None:

@@ -47,11 +47,17 @@ class ParquetConfig(AnnotatedConfig):
     a relative path starts at the folder of the YAML file."""
     image: str = "image"
     """Column of encoded images (PNG, JPEG, …): raw bytes, or a struct of bytes and path."""
-    label: str = "label"
-    """Column of labels: integers ``0 .. K-1``, or strings, which are numbered in sorted order."""
+    label: str | None = "label"
+    """Column of labels: integers ``0 .. K-1``, or strings, which are numbered in sorted order;
+    null: there are none, and the task needs none."""
     annotation: str | None = None
     """Column of encoded images with a class in every pixel, for segmentation. The images are then
     labelled by their most frequent class, and ``label`` is not read."""
+    noisy: str | None = None
+    """Column of encoded noisy images, for denoising, in the place of ``image``; needs ``clean``.
+    Neither ``image`` nor ``label`` is read then."""
+    clean: str | None = None
+    """Column of their clean counterparts, each of the size of its noisy image."""
 
 
 class FolderConfig(ImageSourceConfig):

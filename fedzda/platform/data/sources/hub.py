@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fedzda.base import UserError
-from fedzda.platform.data.sources.arrow import raw_table
+from fedzda.platform.data.sources.arrow import PictureColumns, raw_table
 from fedzda.platform.data.sources.config import HubConfig
 from fedzda.platform.data.sources.paths import stamps
 from fedzda.platform.data.sources.raw import RawData, RawTables
@@ -53,9 +53,10 @@ def _read(config: HubConfig, repo: str) -> RawTables:
     train = splits[config.train_split]
     names = further_columns(config, config.label)
     test = splits[config.test_split] if config.test_split else None
+    image = PictureColumns(config.image)
     return RawTables(
-        raw_table(HubSplit(train, config.train_split), config.image, config.label, names),
-        raw_table(HubSplit(test, "test split"), config.image, config.label, {}) if test else None,
+        raw_table(HubSplit(train, config.train_split), image, config.label, names),
+        raw_table(HubSplit(test, "test split"), image, config.label, {}) if test else None,
         class_names=getattr(train.features.get(config.label), "names", None),
         size=config.size,
         channels=config.channels,

@@ -1,4 +1,4 @@
-"""Parquet files in the layout of hub data sets: images with labels or annotations."""
+"""Parquet files in the layout of hub data sets: images with labels, annotations, or clean ones."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fedzda.base import UserError
-from fedzda.platform.data.sources.arrow import raw_table
+from fedzda.platform.data.sources.arrow import PictureColumns, raw_table
 from fedzda.platform.data.sources.config import ParquetConfig
 from fedzda.platform.data.sources.paths import resolve, stamps
-from fedzda.platform.data.sources.raw import Annotations, RawData, RawTables
+from fedzda.platform.data.sources.raw import UNLABELLED, Annotations, RawData, RawTables
 from fedzda.platform.data.wanted import further_columns
 
 _ROWS = 256
@@ -24,25 +24,44 @@ def load(config: ParquetConfig, base_folder: Path) -> RawData:
     Class names come from the hub's metadata in the file, where it has any.
 
     Raises:
-        UserError: Nothing at the path, no training files, an unset variable in the path.
+        UserError: Nothing at the path, no training files, an unset variable in the path, or
+            columns of pictures that do not go together.
     """
     train_files, test_files = _files(resolve(config.path, base_folder))
+    pictures = _pictures(config)
+    label = None if config.noisy is not None else config.label
 
     def read() -> RawTables:
         train = ParquetFiles(train_files)
-        names = further_columns(config, config.label)
+        names = further_columns(config, *([] if label is None else [label]))
+        known = train.class_names(label) if label is not None else [UNLABELLED]
         return RawTables(
-            raw_table(train, config.image, config.label, names, config.annotation),
-            raw_table(ParquetFiles(test_files), config.image, config.label, {}, config.annotation)
-            if test_files
-            else None,
-            class_names=config.class_names or train.class_names(config.label),
+            raw_table(train, pictures, label, names),
+            raw_table(ParquetFiles(test_files), pictures, label, {}) if test_files else None,
+            class_names=config.class_names or known,
             size=config.size,
             channels=config.channels,
             annotations=Annotations(tuple(config.void)) if config.annotation else None,
         )
 
     return RawData(["train", *stamps(train_files), "test", *stamps(test_files)], read)
+
+
+def _pictures(config: ParquetConfig) -> PictureColumns:
+    """The columns of pictures; noisy images take the place of the images."""
+    if config.noisy is None and config.clean is None:
+        return PictureColumns(config.image, config.annotation)
+    if config.noisy is None:
+        raise UserError(
+            f"data.clean is '{config.clean}', but data.noisy names no column: name the column of "
+            "the noisy images; clean images alone are data.image."
+        )
+    if config.clean is None or config.annotation is not None:
+        raise UserError(
+            f"data.noisy is '{config.noisy}', which goes with data.clean and without "
+            "data.annotation: name the column of the clean images, and leave the other out."
+        )
+    return PictureColumns(config.noisy, None, config.clean, image_key="data.noisy")
 
 
 class ParquetFiles:

@@ -14,6 +14,9 @@ from fedzda.base import UserError, fingerprint
 
 Array = npt.NDArray[Any]
 
+UNLABELLED = "image"
+"""The only class of images that have no labels."""
+
 
 class RawImage(NamedTuple):
     """One image as stored."""
@@ -37,6 +40,8 @@ class RawTable:
         annotations: A value per pixel of every image, (N, H, W) integers or a function as for
             ``images``; what the values mean stands in ``RawTables.annotations``. Then ``labels``
             only say how many rows there are: each image is labelled by its most frequent class.
+        clean: What every image would be without its noise, in the forms of ``images`` that are not
+            channels-first; None: not known.
     """
 
     images: Array | Callable[[], Iterator[RawImage]]
@@ -44,6 +49,7 @@ class RawTable:
     columns: dict[str, Array] = field(default_factory=dict)
     where: str = "the data"
     annotations: Array | Callable[[], Iterator[RawImage]] | None = None
+    clean: Array | Callable[[], Iterator[RawImage]] | None = None
 
     def __post_init__(self) -> None:
         arrays = {**self.columns, **({} if callable(self.images) else {"images": self.images})}

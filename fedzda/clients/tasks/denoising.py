@@ -1,0 +1,170 @@
+"""Image denoising: pairs of noisy and clean images, or clean images and the noise of simulated
+cameras (the protocol of NTIRE 2020, arXiv 2005.04117: PSNR and SSIM of every image, then the mean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from fedzda.base import ImageSpec, StrictConfig, UserError
+from fedzda.clients.tasks.base import Batch
+from fedzda.clients.tasks.cameras import Sensor, make_sensor
+from fedzda.clients.tasks.restoration import (
+    SMALLEST,
+    Pair,
+    Restoration,
+    middle,
+    multiple_of,
+    own_rng,
+)
+from fedzda.clients.tasks.restoration_config import CameraNoiseConfig, DenoisingConfig
+from fedzda.clients.tasks.trial import answer_shape, worded
+from fedzda.platform.data.federation import CLIENT
+from fedzda.vision.restoration import patches as cutting
+from fedzda.vision.restoration.filters import bilateral_filter, gaussian_filter
+
+if TYPE_CHECKING:
+    from fedzda.clients.runtime import ClientRuntime
+
+Filter = Callable[[torch.Tensor], torch.Tensor]
+
+_FILTERS: dict[str, list[Filter]] = {
+    "gaussian": [partial(gaussian_filter, sigma=sigma) for sigma in (0.5, 0.7, 1.0, 1.5)],
+    "bilateral": [
+        partial(bilateral_filter, sigma_space=space, sigma_colour=colour)
+        for space, colour in ((1.5, 0.05), (1.5, 0.1), (1.5, 0.2), (2.5, 0.2))
+    ],
+}
+"""Filters that results are compared with; of each the best strength for a client counts."""
+
+
+class Denoising(Restoration):
+    """Clean images from noisy ones.
+
+    A batch holds ``image``, normalised float ``(N, C, H, W)``, noisy if there is also ``clean``,
+    uint8 of the same shape; the number of the client that holds each image ``(N,)``; and ``label``,
+    which is not learned from.
+    """
+
+    Config = DenoisingConfig
+    shown_before = "noisy"
+
+    def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
+        assert isinstance(config, DenoisingConfig)
+        super().__init__(config, image)
+        self.config = config
+        self.sensor: Sensor | None = None
+        self.columns = ("image", "clean", "label", CLIENT)
+        if config.noise is not None:
+            self.sensor = make_sensor(config.noise, config.camera_seed)
+            self.columns = ("image", "label", CLIENT)
+
+    def example(self, batch: Batch, place: int) -> Pair:
+        """See :class:`Restoration`; simulated noise is drawn from the image's own pixels."""
+        one = {name: column[place : place + 1] for name, column in batch.items()}
+        image, side = self.pixels(one), self.settings.test_crop
+        if self.sensor is None:
+            return middle(image, side), middle(_unit(one["clean"]), side)
+        client = int(one[CLIENT][0])
+        return self.sensor.shoot(middle(image, side), client, own_rng(image[0], client))
+
+    def patches(self, batch: Batch, rng: torch.Generator) -> Pair:
+        """See :class:`Restoration`; simulated noise is drawn anew."""
+        images = [self.pixels(batch)]
+        if self.sensor is None:
+            images.append(_unit(batch["clean"]))
+        config = self.config
+        cuts = [
+            cutting.patches([scene], config.crops, config.patch, rng, config.flips, step=2)
+            for scene in zip(*images, strict=True)
+        ]
+        cut = [torch.cat(parts) for parts in zip(*cuts, strict=True)]
+        if self.sensor is None:
+            return cut[0], cut[1]
+        return self._shots(cut[0], batch[CLIENT].repeat_interleave(config.crops), rng)
+
+    def _shots(self, scenes: torch.Tensor, clients: torch.Tensor, rng: torch.Generator) -> Pair:
+        assert self.sensor is not None
+        noisy, truth = torch.empty_like(scenes), torch.empty_like(scenes)
+        for client in sorted(set(clients.tolist())):
+            own = clients == client
+            noisy[own], truth[own] = self.sensor.shoot(scenes[own], client, rng)
+        return noisy, truth
+
+    def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
+        """What the model gains on the client's test images, and figures of its clip if wanted.
+
+        ``noisy_psnr`` in dB, ``gaussian_psnr`` and ``bilateral_psnr`` (each at the best strength
+        for this client, which no filter would know), ``gain_over_noisy`` and ``gain_over_filters``:
+        what the model is better by than the noisy image, and than the better filter. With
+        ``task.video`` also those of :func:`fedzda.clients.tasks.video.clip_figures`.
+        """
+        rows = runtime.federation.indices(client, "test")
+        if not len(rows):
+            return {}
+        pairs = [
+            self.example(runtime.batch(rows[place : place + 1]), 0) for place in range(len(rows))
+        ]
+        model = self._mean_psnr(pairs, partial(self.restored, runtime.model))
+        noisy = self._mean_psnr(pairs, torch.clone)
+        best = {
+            f"{name}_psnr": max(self._mean_psnr(pairs, one) for one in strengths)
+            for name, strengths in _FILTERS.items()
+        }
+        figures = {
+            "noisy_psnr": noisy,
+            **best,
+            "gain_over_noisy": model - noisy,
+            "gain_over_filters": model - max(best.values()),
+        }
+        if self.config.video is not None:
+            from fedzda.clients.tasks.video import clip_figures
+
+            figures |= clip_figures(pairs, partial(self.restored, runtime.model), self.config.video)
+        return figures
+
+    def _mean_psnr(self, pairs: list[Pair], improve: Filter) -> float:
+        return float(np.mean([self.level(improve(noisy), truth) for noisy, truth in pairs]))
+
+    def validate(self, model: nn.Module, image: ImageSpec) -> None:
+        """Run ``model`` on two black images; raise UserError unless it gives images like them."""
+        config = self.config
+        self.check_size(image, max(SMALLEST, config.patch), f"task.patch: {config.patch}")
+        if isinstance(config.noise, CameraNoiseConfig) and image.shape[0] != 3:
+            raise UserError(
+                f"task.noise is 'camera', which develops colour images, and the data set's have "
+                f"{image.shape[0]} channel(s). Set data.channels to 3, or task.noise.name to "
+                "'gaussian'."
+            )
+        if config.video is not None:
+            from fedzda.clients.tasks.video_checks import check_video
+
+            check_video(image)
+        shape = answer_shape(
+            model,
+            image,
+            lambda net, images: self.restored(net, images),
+            "",
+            "Choose a denoiser, for example dncnn, without model.noise_map.",
+        )
+        if shape != (2, *image.shape):
+            raise UserError(
+                f"task denoising needs a model that returns images of the shape of its input, "
+                f"{(2, *image.shape)} (got {worded(shape)}). Choose a denoiser, for example dncnn."
+            )
+        if config.patch % multiple_of(model):
+            raise UserError(
+                f"task.patch is {config.patch}, and the model needs multiples of "
+                f"{multiple_of(model)}. Change task.patch."
+            )
+
+
+def _unit(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 to [0, 1]."""
+    return pixels.float() / 255

@@ -97,6 +97,7 @@ def halves():
         yield made._replace(fingerprint=fingerprint(made.model.state_dict())), pixels[own], y
 
 
+@pytest.mark.regression  # a minute and a half
 def test_the_student_knows_real_digits_of_both():
     (first, pixels_a, labels_a), (second, pixels_b, labels_b) = halves()
     maker = {"name": "zs-cgan", "steps": 150, "batch_size": 64, "channels": 48}

@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-gpu tables docs wheel clean
+.PHONY: help install demo test test-min test-312 lint format bench bench-gpu tables docs wheel clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,12 +52,30 @@ tables: install  ## tables of docs pages from the results that are committed
 	$(BIN)/python benchmarks/data_free.py --table
 	$(BIN)/python benchmarks/incremental.py --table mnist --table federated --table cifar10-short
 	$(BIN)/python benchmarks/diffusion.py --table frdiff tdq
+	$(BIN)/python benchmarks/hypercon.py --table
 
 docs: tables  ## the documentation site in site/, with its references
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-wheel: install  ## build the wheel into dist/
-	$(BIN)/python -m build --wheel --outdir dist
+wheel: install  ## build sdist and wheel into dist/
+	$(BIN)/python -m build --outdir dist
+
+# what shows whether the versions around fedzda fit: methods, models, data, configuration, files
+CORE := tests/unit/strategies tests/unit/clients tests/unit/compression tests/unit/platform/config \
+	tests/unit/platform/data tests/unit/platform/compare tests/unit/platform/test_checkpoint.py \
+	tests/unit/platform/test_export_records.py tests/unit/platform/test_plot.py \
+	tests/unit/platform/test_cli.py tests/unit/platform/deployment
+
+test-min:  ## core tests with the lowest versions of constraints-min.txt, in .venv-min
+	$(PYTHON) -m venv .venv-min
+	.venv-min/bin/python -m pip install --quiet -c constraints-min.txt -e '.[export]' pytest 'pytest-timeout>=2.3'
+	.venv-min/bin/python -m pytest $(CORE)
+
+PYTHON312 ?= python3.12
+test-312:  ## core tests with the pinned set on Python 3.12, in .venv-312
+	$(PYTHON312) -m venv .venv-312
+	.venv-312/bin/python -m pip install --quiet -c constraints.txt -e '.[export]' pytest 'pytest-timeout>=2.3'
+	.venv-312/bin/python -m pytest $(CORE)
 
 clean:  ## remove what was built
-	rm -rf $(VENV) dist build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-min .venv-312 dist build site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -28,7 +28,7 @@ from fedzda.base import numpy_rng
 from fedzda.clients.cohort import can_vectorise, train_cohort
 from fedzda.clients.runtime import ClientRuntime
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.records import Content

@@ -35,11 +35,11 @@ from docs_page import put
 from engine_cases import machine
 
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import load_config, shipped
+from fedzda.platform.config.load import load_config, shipped
+from fedzda.platform.config.yaml_loader import dump
 from fedzda.platform.fairness import describe, summarise
 from fedzda.platform.files import json_line, write_json
 from fedzda.platform.recorder import SCHEMA
-from fedzda.platform.yaml_loader import dump
 
 CLASSES = 10
 REPEATS = 5

@@ -4,7 +4,7 @@
     FEDZDA_DATA=… python benchmarks/hypercon.py --run ablation
     FEDZDA_DATA=… python benchmarks/hypercon.py --run blind       # trains a network per model
     FEDZDA_DATA=… python benchmarks/hypercon.py --run headline --frames 6 --dry
-    python benchmarks/hypercon.py --table
+    python benchmarks/hypercon.py --table      # prints the tables, puts them into docs/methods
     FEDZDA_DATA=… python benchmarks/hypercon.py --strip docs/images/hypercon.jpg
 
 Every finished cell is a small JSON file under docs/studies/results/hypercon/, and cells that have
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import docs_page
 import numpy as np
 import pyarrow.parquet as pq
 import torch
@@ -61,6 +62,7 @@ from fedzda.vision.hypercon.video import write_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "studies" / "results" / "hypercon"
+PAGE = ROOT / "docs" / "methods" / "hypercon.md"
 WEIGHTS = ROOT / "runs" / "hypercon"
 MODELS = ["posterise", "equalise", "bilateral", "style", "inpainting"]
 ARMS: dict[str, dict[str, Any]] = {
@@ -121,7 +123,10 @@ def main() -> None:
     if options.run:
         run_all(options)
     if options.table:
-        print(table())
+        for mark, arms in (("headline", [*HEADLINE, "blind"]), ("ablation", SETS["ablation"])):
+            found = table(arms)
+            print(f"\n{mark}\n\n{found}")
+            docs_page.put(PAGE, mark, found)
     if options.strip:
         write_strip(options)
 
@@ -304,27 +309,29 @@ def slomo() -> Interpolator:
 # Table and strip
 
 
-def table() -> str:
-    """Markdown: every cell that there is, ratios to frame-wise."""
-    lines = [
-        "| model | method | E x1000 | to frame-wise | PSNR dB | SSIM | patch dB | s/frame |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def table(arms: list[str]) -> str:
+    """Markdown: every cell of some arms that there is, ratios to frame-wise."""
+    heads = ("model", "method", "E x1000", "to frame-wise", "PSNR dB", "SSIM", "patch dB")
+    heads += ("s/frame",)
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name in MODELS:
-        cells = {
-            arm: json.loads(cell_path(name, arm).read_text())
-            for arm in ARMS
-            if cell_path(name, arm).exists()
-        }
-        for arm, cell in cells.items():
-            ratio = "–"
-            if "frame-wise" in cells:
-                ratio = f"{cell['e_warp'] / cells['frame-wise']['e_warp']:.2f}"
-            lines.append(
-                f"| {name} | {arm} | {1e3 * cell['e_warp']:.2f} | {ratio} | {cell['psnr']:.2f} | "
-                f"{cell['ssim']:.3f} | {cell['patch']:.1f} | {cell['seconds_per_frame']:.2f} |"
-            )
+        alone = read(name, "frame-wise")
+        for arm in arms:
+            cell = read(name, arm)
+            if cell is None:
+                continue
+            ratio = f"{cell['e_warp'] / alone['e_warp']:.2f}" if alone else "–"
+            figures = (f"{1e3 * cell['e_warp']:.2f}", ratio, f"{cell['psnr']:.2f}")
+            figures += (f"{cell['ssim']:.3f}", f"{cell['patch']:.1f}")
+            figures += (f"{cell['seconds_per_frame']:.2f}",)
+            lines.append("| " + " | ".join((name, arm, *figures)) + " |")
     return "\n".join(lines)
+
+
+def read(name: str, arm: str) -> dict[str, Any] | None:
+    """A cell's figures; None: it has not run."""
+    path = cell_path(name, arm)
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def write_strip(options: argparse.Namespace) -> None:

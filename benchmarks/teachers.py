@@ -24,12 +24,12 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import partial_training
 import torch
 from torch import nn
 
 from fedzda.base import ImageSpec, torch_rng
 from fedzda.clients.classifiers import build_model, load_classifier, save_classifier
-from fedzda.generators.files import read_tensors, write_tensors
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.data.sources.config import ParquetConfig
 from fedzda.platform.data.store import cache_root
@@ -45,7 +45,7 @@ TEST_BATCH = 500
 
 
 class Data(NamedTuple):
-    """A data set in memory: pixels uint8 ``(N, C, H, W)``, labels int64 ``(N,)``."""
+    """A data set in memory: pixels ``(N, C, H, W)``, uint8 as stored, labels int64 ``(N,)``."""
 
     train: torch.Tensor
     train_labels: torch.Tensor
@@ -153,26 +153,23 @@ class Training:
         return normalised.contiguous(memory_format=torch.channels_last)
 
     def _save(self) -> None:
-        tensors = {f"model.{k}": v.cpu() for k, v in self.model.state_dict().items()}
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            tensors[f"momentum.{name}"] = self.optimizer.state[parameter]["momentum_buffer"].cpu()
+            tensors[f"momentum.{name}"] = self.optimizer.state[parameter]["momentum_buffer"]
         progress = {"done": self.done, "seconds": self.seconds, "log": self.log}
-        metadata = {"recipe": json.dumps(self.recipe), "progress": json.dumps(progress)}
-        write_tensors(tensors, self.partial, metadata)
+        partial_training.save(self.partial, tensors, self.recipe, progress)
 
     def _resume(self) -> None:
-        if not self.partial.exists():
+        found = partial_training.load(self.partial, self.recipe)
+        if found is None:
             return
-        tensors, metadata = read_tensors(self.partial)
-        if json.loads(metadata["recipe"]) != self.recipe:
-            raise SystemExit(f"{self.partial} is of another recipe: remove it to start anew")
+        tensors, progress = found
         weights = {k.removeprefix("model."): v for k, v in tensors.items() if k[:6] == "model."}
         self.model.load_state_dict(weights)
         for name, parameter in self.model.named_parameters():
             momentum = tensors[f"momentum.{name}"].to(self.device)
             buffer = torch.empty_like(parameter).copy_(momentum)
             self.optimizer.state[parameter]["momentum_buffer"] = buffer
-        progress = json.loads(metadata["progress"])
         self.done, self.seconds, self.log = (progress[k] for k in ("done", "seconds", "log"))
         print(f"going on after epoch {self.done}")
 

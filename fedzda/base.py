@@ -178,7 +178,8 @@ class Cost:
         parameters: Trained values.
         bytes: Size of the form as it is deployed.
         training_bytes: What training must hold: weights, buffers and gradients.
-        macs: Multiply-adds of a forward pass on one sample.
+        macs: Multiply-adds of a forward pass on one sample; of all sampling steps of one image,
+            where the model is a diffusion model.
         activation_bytes: Largest input and output of one layer together, for one sample.
     """
 
@@ -193,7 +194,8 @@ class Cost:
 class Variant(Protocol):
     """A form of the global model that a device can afford.
 
-    Made as ``Variant(config, model, image)`` once per process; ``model`` is the architecture.
+    Made as ``Variant(config, model, image)`` once per process; ``model`` is the architecture,
+    ``image`` what it takes in a test.
     """
 
     personal: bool

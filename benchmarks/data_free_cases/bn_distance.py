@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_free_cases.bench import Bench, cells
-from data_free_cases.budget import budget_of, shortened
+from data_free_cases.budget import budget_of, name_of, shortened
 from data_free_cases.images import stored
 from fedzda.base import torch_rng
-from fedzda.compression import QuantizeConfig, quantize
-from fedzda.compression.config import ActivationConfig, WeightConfig
+from fedzda.compression import quantize
 
 PART = "bn-distance"
 DISTANCES = ("kl_gen_bn", "kl_bn_gen", "l2norm", "mse", "std_mse")
@@ -46,15 +45,9 @@ def measure(bench: Bench, distance: str, weight: float, seed: int) -> dict[str, 
     images, figures = stored(bench, teacher, name, seed, budget.images, block)
     accuracy = {}
     for bits in BITS:
-        config = QuantizeConfig(
-            stage="qat",
-            weights=WeightConfig(bits=bits[0]),
-            activations=ActivationConfig(bits=bits[1]),
-            distillation=budget.training,
-        )
-        rng = torch_rng(seed, "data-free-quantize")
+        config, rng = budget.quantization(bits), torch_rng(seed, "data-free-quantize")
         done = quantize(teacher.model, teacher.image, config, images, rng)
-        accuracy[f"W{bits[0]}A{bits[1]}"] = teacher.tested(done)
+        accuracy[name_of(bits)] = teacher.tested(done)
     return {
         "teacher": _TEACHER,
         "teacher_accuracy": teacher.accuracy,
@@ -74,7 +67,7 @@ def table(bench: Bench) -> str:
     found = cells(bench.path(PART, "x").parent)
     lines = [
         "| distance (mean) | weight | teacher | judge agrees | Fréchet | coverage | "
-        + " | ".join(f"W{w}A{a}" for w, a in BITS)
+        + " | ".join(map(name_of, BITS))
         + " | seed |",
         "|---" * (7 + len(BITS)) + "|",
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fedzda.compression.config import DistillationConfig
+from fedzda.compression import QuantizeConfig
+from fedzda.compression.config import ActivationConfig, DistillationConfig, WeightConfig
 
 SOURCES = ("real", "zs-cgan", "adversarial", "image-distillation", "noise")
 BITS = ((8, 8), (4, 8), (4, 4), (3, 3))
 Block = dict[str, Any]
 
-_CPU: dict[str, Block] = {
+CPU: dict[str, Block] = {
     "zs-cgan": {"name": "zs-cgan", "steps": 1000, "batch_size": 64},
     "adversarial": {
         "name": "adversarial",
@@ -52,6 +53,20 @@ class Budget(NamedTuple):
     synthesizers: dict[str, Block]
     training: DistillationConfig
 
+    def quantization(self, bits: tuple[int, int]) -> QuantizeConfig:
+        """Calibration and training with so many bits of weights and activations."""
+        return QuantizeConfig(
+            stage="qat",
+            weights=WeightConfig(bits=bits[0]),
+            activations=ActivationConfig(bits=bits[1]),
+            distillation=self.training,
+        )
+
+
+def name_of(bits: tuple[int, int]) -> str:
+    """``(4, 8)`` as ``W4A8``."""
+    return f"W{bits[0]}A{bits[1]}"
+
 
 def _training(steps: int, batch_size: int) -> DistillationConfig:
     # the teacher's logits alone: real, made and unlabelled images are then treated alike
@@ -59,9 +74,9 @@ def _training(steps: int, batch_size: int) -> DistillationConfig:
 
 
 _QUICK = {
-    "mnist-lenet-bn": Budget(2000, _CPU, _training(600, 32)),
-    "mnist-resnet-8": Budget(2000, _CPU, _training(400, 32)),
-    "cifar10-resnet-20": Budget(5000, _CPU, _training(2000, 32)),
+    "mnist-lenet-bn": Budget(2000, CPU, _training(600, 32)),
+    "mnist-resnet-8": Budget(2000, CPU, _training(400, 32)),
+    "cifar10-resnet-20": Budget(5000, CPU, _training(2000, 32)),
 }
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from data_free_cases.bench import Bench, cells
-from data_free_cases.budget import shortened
+from data_free_cases.budget import CPU, shortened
 from fedzda.base import ImageSpec, RunError, torch_rng
 from fedzda.clients.classifiers import build_model
 from fedzda.clients.models.resnet import ResNet
@@ -20,19 +20,7 @@ from fedzda.generators.config import AdversarialConfig
 
 SHAPES = ((1, 1), (2, 1), (1, 2), (2, 2))
 """Generators and students."""
-_CPU = {
-    "name": "adversarial",
-    "network": "transposed",
-    "channels": 64,
-    "z_size": 64,
-    "batch_size": 64,
-    "warmup_steps": 200,
-    "steps": 400,
-    "student_steps": 5,
-    "student_lr": 0.05,
-    "alpha": 0.1,
-    "on_collapse": "warn",
-}
+_CPU = {k: v for k, v in CPU["adversarial"].items() if k != "codes_per_class"} | {"steps": 400}
 _FULL = {"name": "adversarial", "on_collapse": "warn"}
 
 

@@ -7,11 +7,10 @@ from statistics import fmean
 from typing import Any
 
 from data_free_cases.bench import Bench, cells
-from data_free_cases.budget import BITS, SOURCES, budget_of
+from data_free_cases.budget import BITS, SOURCES, budget_of, name_of
 from data_free_cases.images import stored
 from fedzda.base import torch_rng
-from fedzda.compression import QuantizeConfig, quantize
-from fedzda.compression.config import ActivationConfig, WeightConfig
+from fedzda.compression import quantize
 
 PARTS: dict[str, dict[str, Any]] = {
     "quant-mnist": {
@@ -28,11 +27,6 @@ PARTS: dict[str, dict[str, Any]] = {
     },
 }
 _EIGHT_LOSS, _FOUR_LOSS = 0.2, {"quant-mnist": 0.5, "quant-cifar10": 2.0}
-
-
-def name_of(bits: tuple[int, int]) -> str:
-    """``(4, 8)`` as ``W4A8``."""
-    return f"W{bits[0]}A{bits[1]}"
 
 
 def run(bench: Bench, part: str, seeds: Sequence[int] | None) -> None:
@@ -62,12 +56,7 @@ def measure(
     teacher, budget = bench.teacher(name), budget_of(name, bench.full, bench.steps)
     block = budget.synthesizers.get(source)
     images, figures = stored(bench, teacher, source, seed, budget.images, block)
-    config = QuantizeConfig(
-        stage="qat",
-        weights=WeightConfig(bits=bits[0]),
-        activations=ActivationConfig(bits=bits[1]),
-        distillation=budget.training,
-    )
+    config = budget.quantization(bits)
     rng = torch_rng(seed, "data-free-quantize")
     ptq = config.model_copy(update={"stage": "ptq"})
     calibrated = quantize(teacher.model, teacher.image, ptq, images, rng)

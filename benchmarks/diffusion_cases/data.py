@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import teachers
 import torch
+from teachers import Data
 
 from fedzda.base import ImageSpec, numpy_rng
-from fedzda.platform.data.federation import prepare
-from fedzda.platform.data.sources.config import ParquetConfig
 
-ROOT = Path(__file__).resolve().parents[2]
-_COLUMN = {"mnist": "image", "cifar10": "img"}
 _HELD_OUT = 500
 """Digits that neither the U-Net nor the judges are trained on."""
-
-
-class Data(NamedTuple):
-    """Images in memory, pixels float32 in [0, 1]."""
-
-    train: torch.Tensor
-    train_labels: torch.Tensor
-    test: torch.Tensor
-    test_labels: torch.Tensor
-    image: ImageSpec
 
 
 class Study(NamedTuple):
@@ -47,18 +33,12 @@ STUDIES = {
 
 
 def load_data(name: str) -> Data:
-    """The 8x8 digits, or a data set under ``$FEDZDA_DATA``."""
+    """The 8x8 digits, or a data set under ``$FEDZDA_DATA``; pixels float32 in [0, 1]."""
     if name == "digits":
         return _digits()
-    if "FEDZDA_DATA" not in os.environ:
-        raise SystemExit(f"set FEDZDA_DATA to the folder that holds {name}/train.parquet")
-    config = ParquetConfig(path=f"${{FEDZDA_DATA}}/{name}", image=_COLUMN[name], clients=1)
-    found = prepare(config, 0, ROOT)
-    assert found.image is not None
-    tables = (found.train, found.test)
-    pixels = [torch.tensor(table["image"]).float() / 255 for table in tables]
-    labels = [torch.tensor(table["label"]) for table in tables]
-    return Data(pixels[0], labels[0], pixels[1], labels[1], _centred(found.image))
+    found = teachers.load_data(name)
+    train, test = (pixels.float() / 255 for pixels in (found.train, found.test))
+    return Data(train, found.train_labels, test, found.test_labels, _centred(found.image))
 
 
 def _digits() -> Data:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import partial_training
 import torch
 from torch import nn
 
@@ -99,17 +100,13 @@ class Training:
             tensors[_FIRST + name] = state["exp_avg"]
             tensors[_SECOND + name] = state["exp_avg_sq"]
         progress = {"done": self.done, "seconds": self.seconds, "losses": self.losses}
-        metadata = {"recipe": json.dumps(self.recipe), "progress": json.dumps(progress)}
-        self.partial.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors({k: v.cpu() for k, v in tensors.items()}, self.partial, metadata)
+        partial_training.save(self.partial, tensors, self.recipe, progress)
 
     def _resume(self) -> None:
-        if not self.partial.exists():
+        found = partial_training.load(self.partial, self.recipe)
+        if found is None:
             return
-        tensors, metadata = read_tensors(self.partial)
-        if json.loads(metadata["recipe"]) != self.recipe:
-            raise SystemExit(f"{self.partial} is of another recipe: remove it to start anew")
-        progress = json.loads(metadata["progress"])
+        tensors, progress = found
         self.done, self.seconds, self.losses = (progress[k] for k in ("done", "seconds", "losses"))
         own = {k.removeprefix(_MODEL): v for k, v in tensors.items() if k.startswith(_MODEL)}
         self.model.load_state_dict(own)

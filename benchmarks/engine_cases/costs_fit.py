@@ -18,7 +18,7 @@ from engine_cases.echo import EchoSimulation
 from engine_cases.process import run
 from engine_cases.side_fedzda import BENCHMARKS
 from engine_cases.sides import WORKERS
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.costs.rates import Rates, shipped_rates
 from fedzda.platform.costs.rounds import Load, driver_seconds, round_seconds
 

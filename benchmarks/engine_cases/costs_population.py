@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fedzda.base import numpy_rng
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import Federation, prepare
 
 _POPULATIONS = (1_000, 100_000, 1_000_000, 10_000_000)

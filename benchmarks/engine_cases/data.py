@@ -15,7 +15,7 @@ import torch
 
 from engine_cases.models import make_model
 from engine_cases.workloads import Workload
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import Federation, prepare
 from fedzda.platform.data.store import cache_root, key, stored
 from fedzda.platform.files import write_json

@@ -11,7 +11,7 @@ from typing import Any
 from engine_cases.job import Job, Outcome
 from engine_cases.side_fedzda import BENCHMARKS, Stamps, seconds_per_part, shared_settings
 from fedzda.platform import plugins
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import Call, HandlerSpec, Reply
 from fedzda.platform.records import Content

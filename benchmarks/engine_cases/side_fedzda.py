@@ -8,7 +8,7 @@ from typing import Any
 from engine_cases.data import data_block
 from engine_cases.job import Job, Outcome
 from engine_cases.tensors import load_npz
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.runs import Run
 from fedzda.platform.simulation import Simulation
 

@@ -31,7 +31,7 @@ def stock(job: Job) -> None:
 def ours(job: Job) -> None:
     """fedzda's engine."""
     from fedzda.platform import plugins
-    from fedzda.platform.flower_app import run_apps
+    from fedzda.platform.flower.app import run_apps
 
     block: dict[str, Any] = job.options["engine"]
     config = plugins.config_class("engines", block["name"])

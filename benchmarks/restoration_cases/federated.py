@@ -130,8 +130,8 @@ def summary(run: Run, study: Study, cell: dict[str, Any]) -> dict[str, Any]:
 
 def client_names(folder: Path) -> dict[int, str]:
     """Natural names of the clients of a run."""
-    from fedzda.platform.config_load import load_config
-    from fedzda.platform.simulation import dealt
+    from fedzda.platform.config.load import load_config
+    from fedzda.platform.data.dealing import dealt
 
     loaded = load_config(folder / "config.yaml")
     return dict(enumerate(dealt(loaded.config, loaded.folder).client_ids or []))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedzda.platform.engines.calls import Call, HandlerSpec
-from fedzda.platform.engines.flower import DETAILS, PARTITION
+from fedzda.platform.engines.messages import DETAILS, PARTITION, UNNUMBERED
 from fedzda.platform.engines.worker import Worker
 from fedzda.platform.records import Content, to_content, to_record
 
@@ -21,18 +23,28 @@ def make_app(spec: HandlerSpec, seed: int, client_timeout: float | None) -> Clie
 
     The worker is built in the process that runs the app, once, when the first message comes.
     """
+
+    return app_of(partial(_worker, spec, seed, client_timeout))
+
+
+def _worker(spec: HandlerSpec, seed: int, client_timeout: float | None, context: Context) -> Worker:
+    key = repr((spec, seed))
+    if key not in _workers:
+        _workers[key] = Worker(spec, seed, client_timeout)
+    return _workers[key]
+
+
+def app_of(worker: Callable[[Context], Worker]) -> ClientApp:
+    """A ClientApp whose messages a worker answers, which may depend on the node's context."""
     app = ClientApp()
 
     def answer(message: Message, context: Context) -> Message:
-        key = repr((spec, seed))
-        if key not in _workers:
-            _workers[key] = Worker(spec, seed, client_timeout)
-        return _answer(_workers[key], message, context)
+        return _answer(worker(context), message, context)
 
     @app.query()
     def who(message: Message, context: Context) -> Message:
-        identity = MetricRecord({"id": int(context.node_config["partition-id"])})
-        return Message(RecordDict({PARTITION: identity}), reply_to=message)
+        number = int(context.node_config.get("partition-id", UNNUMBERED))
+        return Message(RecordDict({PARTITION: MetricRecord({"id": number})}), reply_to=message)
 
     app.query("loss")(answer)
     app.query("exemplars")(answer)

@@ -19,8 +19,9 @@ from fedzda.base import ImageSpec, UserError, fingerprint
 from fedzda.generators.files import image_from_json, image_json, read_tensors, write_tensors
 from fedzda.platform import plugins
 from fedzda.platform.config import Slot, TargetConfig, chosen_class
-from fedzda.platform.config_problems import from_pydantic, render
-from fedzda.platform.overrides import Sources
+from fedzda.platform.config.overrides import Sources
+from fedzda.platform.config.problems import from_pydantic, render
+from fedzda.platform.devices.architectures import own_arrays
 
 if TYPE_CHECKING:
     from fedzda.platform.data.federation import Federation
@@ -186,8 +187,23 @@ def federation_of(run_folder: Path) -> Federation:
 
     run = load(run_folder)
     config = run.config
-    source = Path(run.meta["source_folder"])
-    return prepare(config.data, config.seed, source if source.is_dir() else run_folder)
+    return prepare(config.data, config.seed, run.source)
+
+
+def _require_classes(task: Any, path: Path) -> None:
+    """Refuse a run of one of our tasks that gives images no class; others are taken on trust.
+
+    Raises:
+        UserError: It is such a run.
+    """
+    name = getattr(task, "name", None)
+    if name in (None, "classification"):
+        return
+    if plugins.entry("tasks", name).target.startswith("fedzda."):
+        raise UserError(
+            f"run '{path}' trained a model for the task '{name}', which is no classifier of "
+            "images. Name a run whose task is 'classification'."
+        )
 
 
 def _from_run(path: Path) -> Classifier:
@@ -196,11 +212,13 @@ def _from_run(path: Path) -> Classifier:
     from fedzda.platform.runs import load
 
     config = load(path).config
+    _require_classes(config.task, path)
     latest = checkpoints.load_latest(path / "checkpoints")
     if latest is None:
         raise UserError(f"run '{path}' has no checkpoint yet. Finish it with: fedzda resume {path}")
     image = federation_of(path).image
     if image is None:
         raise UserError(f"run '{path}' was not trained on images. Name one that was.")
-    tensors = {name: torch.from_numpy(value) for name, value in latest.arrays.items()}
+    arrays = own_arrays(latest.arrays, None)
+    tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
     return _assembled(config.model.model_dump(mode="json"), tensors, image, str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.incremental.nearest_mean import exemplar_sums
 from fedzda.clients.incremental.phases import Phases
 from fedzda.clients.pool_first import pool_first
+from fedzda.clients.tasks.base import Task
 from fedzda.clients.training import train
 from fedzda.clients.uplink.update import CompressedUpdate
 from fedzda.clients.variants.assigned import ClientVariants
 from fedzda.clients.weights import load_arrays, snapshot
 from fedzda.platform import plugins
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import CLIENT, Federation, Split
 from fedzda.platform.data.shifts.base import ClientViews
 from fedzda.platform.engines.calls import COVERAGE, Call, Reply
@@ -105,7 +107,8 @@ class ClientRuntime:
         self.variants: ClientVariants | None = None
         if any(form.name != "full" for form in self.config.devices.variants()):
             clients = self.federation.num_clients
-            self.variants = ClientVariants(self.config, clients, self.model, self.image)
+            given = self.task.given(self.image)
+            self.variants = ClientVariants(self.config, clients, self.model, given)
         self._vectorisable: bool | None = None
         self._initial: dict[str, Any] | None = None
 
@@ -186,7 +189,7 @@ class ClientRuntime:
         if self.variants is not None and not self.variants.trains_plainly(call.client):
             form = self.variants.form(call.client)
             run.model = form.build(self.model, self.variants.turn(call))
-            form.calibrate(run.model, run.data["image"])
+            form.calibrate(run.model, self.task.shown(run.data))
             own = list(form.hooks())
         rng = numpy_rng(self.seed, "batches", call.round, call.client)
         train(run, self.config.local, [*own, *self._hooks(run.config)], rng)
@@ -285,13 +288,16 @@ class ClientRuntime:
         self._load(calls[0], first)
         split = _split(calls[0])
         rows = [self.rows(call, split) for call in calls]
-        if self.variants is None or calls[0].phase != "evaluate":
-            results = evaluate_segments(self, self.model, rows, self.config.evaluate.batch_size)
+        tested = calls[0].phase == "evaluate"
+        last = tested and split == "test" and self._may_be_last(calls[0].round)
+        if self.variants is not None and tested:
+            further = partial(self.task.client_figures, self) if last else None
+            results = self.variants.evaluate(self, calls, rows, further)
         else:
-            results = self.variants.evaluate(self, calls, rows)
-        if calls[0].phase == "evaluate" and split == "test" and self._may_be_last(calls[0].round):
+            results = evaluate_segments(self, self.model, rows, self.config.evaluate.batch_size)
             for call, (_, details) in zip(calls, results, strict=True):
-                details.update(self.task.client_figures(self, call.client))
+                if last:
+                    details.update(self.task.client_figures(self, call.client, self.model))
         return [
             _evaluated(call, len(own), figures)
             for call, own, figures in zip(calls, rows, results, strict=True)
@@ -321,6 +327,13 @@ class ClientRuntime:
             self.task.loss(self.model, batch)
         return int(counter.get_total_flops()) // 2
 
+    def metric_names(self) -> list[str] | None:
+        """The metrics of an evaluated client; None where a task has some that take an evaluation of
+        a whole client to know."""
+        if type(self.task).client_figures is not Task.client_figures:
+            return None
+        return list(evaluate_segments(self, self.model, [np.array([0])], 1)[0][0])
+
     def rehearse(self) -> None:
         """Train the clients with the most samples: one, or as many as may be trained at once."""
         sizes = self.federation.sizes("train")
@@ -349,7 +362,10 @@ class ClientRuntime:
         rows = np.unique(np.linspace(0, size - 1, _SHOWN).round().astype(np.int64))
         with torch.no_grad():
             batch = self.batch(rows, table)
-            drawn = self.task.sheet(self.model, batch, self.federation.class_names)
+            forms = {"full": self.model}
+            if self.variants is not None:
+                forms = self.variants.examples(self)
+            drawn = self.task.sheet(forms, batch, self.federation.class_names)
         if drawn is None:
             return None
         return np.asarray(drawn.permute(1, 2, 0).mul(255).round().byte().cpu().numpy())

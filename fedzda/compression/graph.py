@@ -1,4 +1,4 @@
-"""A classifier as a graph that can be rewritten: traced with ``torch.fx``, with the shape of every
+"""A network as a graph that can be rewritten: traced with ``torch.fx``, with the shape of every
 tensor, and with functional calls of common layers turned into modules, so that later steps need to
 know each layer in one form only.
 """
@@ -25,6 +25,7 @@ _TRACED_BATCH = 2
 ADDED = "_module"
 """End of the name of a module that stands for a functional call."""
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_DIFFERENCES = (operator.sub, torch.sub, "sub")
 _RESHAPES = (torch.flatten, torch.reshape, "flatten", "view", "reshape")
 _MODULES: dict[Any, type[nn.Module]] = {
     torch.relu: nn.ReLU,
@@ -49,6 +50,8 @@ _MODULES: dict[Any, type[nn.Module]] = {
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
     functional.dropout: nn.Dropout,
 }
+_INTERPOLATE = tuple(inspect.signature(functional.interpolate).parameters)
+_INTERPOLATE_ODD = ("align_corners", "antialias")
 _NOTHING_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 
 
@@ -73,7 +76,8 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
     """A copy of ``model`` as a graph in canonical form; equal to it in eval mode.
 
     Args:
-        model: A classifier in eval mode.
+        model: In eval mode: a classifier of images or of pixels, or a network from images to
+            images of the same size.
         image: Images it takes, normalised.
 
     Raises:
@@ -108,25 +112,29 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
 
 
 def _record_shapes(graph: fx.GraphModule, image: ImageSpec, name: str) -> torch.Tensor:
-    """Run the graph on two fixed images and write the shapes down; returns the logits."""
+    """Run the graph on two fixed images and write the shapes down; returns the output."""
     weight = next(graph.parameters(), torch.empty(0))
     numbers = torch.arange(_TRACED_BATCH * math.prod(image.shape), device=weight.device)
     images = torch.cos(numbers.float()).view(_TRACED_BATCH, *image.shape)
     try:
         with torch.no_grad():
-            logits = _Shapes(graph).run(images)
+            output = _Shapes(graph).run(images)
     except Exception as error:
         raise UserError(
             f"model {name} does not take images of shape {image.shape} ({error}). Give the shape "
             "(channels, height, width) that it was trained on."
         ) from error
-    if not isinstance(logits, torch.Tensor) or logits.shape != (_TRACED_BATCH, image.num_classes):
-        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    classes, pixels = image.num_classes, image.shape[1:]
+    allowed = [(classes,), (classes, *pixels), image.shape]
+    if found not in [(_TRACED_BATCH, *shape) for shape in allowed]:
         raise UserError(
-            f"model {name} must return logits (images, {image.num_classes}) for "
-            f"{image.num_classes} classes (got {found} for {_TRACED_BATCH} images)."
+            f"model {name} must return logits (images, {classes}) for {classes} classes, one such "
+            f"row per pixel, or images like those it takes (got {found} for {_TRACED_BATCH} "
+            "images)."
         )
-    return logits
+    assert isinstance(output, torch.Tensor)
+    return output
 
 
 # ---------------------------------------------------------------------------------------------
@@ -175,8 +183,11 @@ def is_zero_pad(node: fx.Node) -> bool:
 
 def moves_only(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Every value of the output is a value of the input or zero: needs no quantizer of its own."""
-    if isinstance(module_of(graph, node), nn.MaxPool2d):
+    module = module_of(graph, node)
+    if isinstance(module, nn.MaxPool2d):
         return True
+    if isinstance(module, nn.Upsample):
+        return module.mode == "nearest"
     return is_reshape(node) or is_slice(node) or is_zero_pad(node)
 
 
@@ -211,6 +222,10 @@ def _canonical(graph: fx.GraphModule) -> None:
             _mean_as_pooling(graph, node)
         elif called and node.target in _ADDITIONS and not node.kwargs and len(node.args) == 2:
             node.op, node.target = "call_function", operator.add
+        elif called and node.target in _DIFFERENCES and not node.kwargs and len(node.args) == 2:
+            node.op, node.target = "call_function", operator.sub
+        elif called and node.target in (functional.interpolate, "expand"):
+            _as_upsampling(graph, node)
         elif called and node.target in _RESHAPES:
             _as_reshape(node)
         if isinstance(module_of(graph, node), nn.Flatten):
@@ -253,6 +268,22 @@ def _mean_as_pooling(graph: fx.GraphModule, node: fx.Node) -> None:
         reshape = graph.graph.call_function(torch.reshape, (node, (-1, *shape[1:])))
     node.replace_all_uses_with(reshape, delete_user_cb=lambda user: user is not reshape)
     _call_module(graph, node, nn.AdaptiveAvgPool2d(1))
+
+
+def _as_upsampling(graph: fx.GraphModule, node: fx.Node) -> None:
+    """Resizing of maps, and a single pixel shown everywhere, with the size written out."""
+    (source, *_), shape = tensor_inputs(node), shape_of(node)
+    before, mode = shape_of(source), "nearest"
+    if before is None or shape is None or len(before) != 4 or before[:2] != shape[:2]:
+        return
+    if node.target == "expand" and before[2:] != (1, 1):
+        return
+    if node.target is functional.interpolate:
+        arguments = dict(zip(_INTERPOLATE, node.args, strict=False)) | dict(node.kwargs)
+        mode = str(arguments.get("mode", "nearest"))
+        if mode not in ("nearest", "bilinear") or any(map(arguments.get, _INTERPOLATE_ODD)):
+            return
+    _call_module(graph, node, nn.Upsample(size=shape[2:], mode=mode))
 
 
 def _as_reshape(node: fx.Node) -> None:

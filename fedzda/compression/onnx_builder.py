@@ -113,21 +113,23 @@ class Builder:
         axis = {"axis": 0} if grid.per_channel else {}
         return self.op("DequantizeLinear", inputs, **axis)
 
-    def model(self, inputs: tuple[str, tuple[int, ...]], outputs: tuple[str, int]) -> Any:
+    def model(
+        self, inputs: tuple[str, tuple[int, ...]], outputs: tuple[str, tuple[int, ...]]
+    ) -> Any:
         """The finished model.
 
         Args:
             inputs: Name of the input and shape of one image.
-            outputs: Name of the tensor that is the output, and number of classes.
+            outputs: Name of the tensor that is the output, and its shape for one image.
         """
         source, shape = inputs
-        found, classes = outputs
+        found, answer = outputs
         self._nodes.append(helper.make_node("Identity", [found], ["logits"]))
         graph = helper.make_graph(
             self._nodes,
-            "classifier",
+            "network",
             [helper.make_tensor_value_info(source, TensorProto.FLOAT, ["N", *shape])],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", classes])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", *answer])],
             self._constants,
         )
         model = helper.make_model(

@@ -17,7 +17,7 @@ from torch import fx, nn
 
 from fedzda.base import ImageSpec, UserError
 from fedzda.compression.folding import fold_batch_norm, fold_in_place
-from fedzda.compression.graph import module_of, only_user
+from fedzda.compression.graph import module_of, only_user, shape_of, tensor_inputs
 from fedzda.compression.layers import ActivationQuantizer, QuantizedLayer
 from fedzda.compression.onnx_builder import Builder, Tensor
 from fedzda.compression.onnx_ops import cannot, emit_function, emit_module
@@ -29,9 +29,9 @@ def export_int8(model: fx.GraphModule, image: ImageSpec, path: Path) -> int:
     """Write a calibrated model (kind jacob) in QDQ form.
 
     The file takes ``images``, float32 ``(N, C, H, W)`` normalised, and gives ``logits``, float32
-    ``(N, classes)``; N is free. BatchNorm that was not folded before is folded into the scales of
-    the weights. Weights and activations have the levels of the simulated model; only the
-    bias, float there, is rounded to a fraction of a level.
+    ``(N, classes)``, or what else the model returns; N is free. BatchNorm that was not folded
+    before is folded into the scales of the weights. Weights and activations have the levels of the
+    simulated model; only the bias, float there, is rounded to a fraction of a level.
 
     Args:
         model: From :func:`fedzda.compression.quantize`.
@@ -52,7 +52,7 @@ def export_int8(model: fx.GraphModule, image: ImageSpec, path: Path) -> int:
 
 
 def export_float(model: nn.Module, image: ImageSpec, path: Path) -> int:
-    """Write a float classifier with BatchNorm folded, as :func:`export_int8` otherwise."""
+    """Write a float network with BatchNorm folded, as :func:`export_int8` otherwise."""
     return _write(fold_batch_norm(copy.deepcopy(model).cpu(), image), image, path)
 
 
@@ -78,7 +78,8 @@ def _write(model: fx.GraphModule, image: ImageSpec, path: Path) -> int:
     known: dict[fx.Node, Tensor] = {}
     for node in model.graph.nodes:
         if node.op == "output":
-            logits = builder.as_float(known[node.args[0]])
+            (answer,) = tensor_inputs(node)
+            output = builder.as_float(known[answer]), (shape_of(answer) or ())[1:]
         elif node.op == "placeholder":
             known[node] = Tensor(INPUT)
         elif node.op == "call_module":
@@ -87,7 +88,7 @@ def _write(model: fx.GraphModule, image: ImageSpec, path: Path) -> int:
             known[node] = emit_function(builder, node, known)
         else:
             raise cannot(node, f"a reference to {node.target}")
-    data = builder.model((INPUT, image.shape), (logits, image.num_classes)).SerializeToString()
+    data = builder.model((INPUT, image.shape), output).SerializeToString()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(data)

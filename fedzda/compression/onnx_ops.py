@@ -32,8 +32,9 @@ def cannot(node: fx.Node, what: str) -> UserError:
     """The sentence for an operation that has no ONNX form here."""
     return UserError(
         f"{what} at '{node.name}' cannot be exported. Exportable are: convolution, linear, batch "
-        "and group norm, ReLU and common activations, max and average pooling, sums, products, "
-        "concatenation, reshaping, slicing and padding with zeros. Replace it in the model."
+        "and group norm, ReLU and common activations, max and average pooling, sums, differences, "
+        "products, concatenation, resizing, reshaping, slicing and padding with zeros. Replace it "
+        "in the model."
     )
 
 
@@ -43,6 +44,10 @@ def emit_module(b: Builder, node: fx.Node, module: nn.Module, x: Tensor) -> Tens
         return Tensor(_quantized_layer(b, node, module, x))
     if isinstance(module, nn.MaxPool2d):
         return x.moved(_max_pool(b, node, module, x.name))
+    if isinstance(module, nn.Upsample):
+        nearest = module.mode == "nearest"
+        resized = _resize(b, node, x.name if nearest else b.as_float(x), nearest)
+        return x.moved(resized) if nearest else Tensor(resized)
     for kind, emit in _MODULES.items():
         if isinstance(module, kind):
             return Tensor(emit(b, node, module, b.as_float(x)))
@@ -53,6 +58,8 @@ def emit_function(b: Builder, node: fx.Node, known: dict[fx.Node, Tensor]) -> Te
     """The output of a function or method."""
     if is_add(node):
         return Tensor(b.op("Add", [b.as_float(known[_node(a)]) for a in node.args[:2]]))
+    if node.target is operator.sub and all(a in known for a in node.args):
+        return Tensor(b.op("Sub", [b.as_float(known[_node(a)]) for a in node.args]))
     if is_reshape(node):
         x, sizes = known[_node(node.args[0])], node.args[1]
         return x.moved(b.op("Reshape", [x.name, b.constant(np.array(sizes, np.int64))]))
@@ -242,6 +249,18 @@ def _pad(b: Builder, node: fx.Node, x: Tensor) -> Tensor:
     zero = x.zero_point or b.constant(np.float32(0))
     pads = b.constant(np.array([*begin, *end], np.int64))
     return x.moved(b.op("Pad", [x.name, pads, zero]))
+
+
+def _resize(b: Builder, node: fx.Node, x: str, nearest: bool) -> str:
+    """Maps at another size, as torch resizes them; the batch is counted when the file runs."""
+    size = np.array((shape_of(node) or ())[2:], np.int64)
+    first = [b.constant(np.array([place], np.int64)) for place in (0, 2)]
+    sizes = b.op("Concat", [b.op("Slice", [b.op("Shape", [x]), *first]), b.constant(size)], axis=0)
+    if nearest:
+        how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return b.op("Resize", [x, "", "", sizes], mode="nearest", **how)
+    how = {"coordinate_transformation_mode": "half_pixel"}
+    return b.op("Resize", [x, "", "", sizes], mode="linear", **how)
 
 
 def _plain(kind: str) -> Callable[[Builder, fx.Node, Any, str], str]:

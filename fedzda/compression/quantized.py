@@ -1,4 +1,4 @@
-"""From a float classifier and images to a quantized model, in one call."""
+"""From a float network and images to a quantized model, in one call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fedzda.compression.rounding import RoundedLayer, learn_rounding
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A quantized classifier beside the float one.
+    """A quantized network beside the float one.
 
     Attributes:
         model: The fake-quantized graph, in eval mode; takes normalised images.
@@ -80,10 +80,11 @@ def quantize(
     rng: torch.Generator,
     progress: Progress | None = None,
 ) -> QuantizedModel:
-    """Quantize a classifier; ``model`` itself is not changed.
+    """Quantize a classifier, a segmentation or a restoration network; ``model`` is not changed.
 
     Args:
-        model: Float classifier in eval mode, on any device.
+        model: Float network in eval mode, on any device; see
+            :func:`fedzda.compression.graph.trace`.
         image: The images it was trained on.
         config: What to quantize, and the stage: ``ptq``, ``adaround`` or ``qat``.
         images: Pixels in [0, 1] ``(N, C, H, W)``, :class:`Images` with labels, or a sampler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import torch
@@ -116,11 +116,26 @@ def pixels_of(x_NCHW: torch.Tensor, image: ImageSpec) -> torch.Tensor:
     return (x_NCHW * std + mean).clamp(0, 1)
 
 
-def require_student(student: nn.Module | None, key: str, weight: float) -> nn.Module:
-    """The student of an adversarial term. Raises UserError if there is none."""
+def frozen_student(
+    stack: ExitStack, student: nn.Module | None, classifier: nn.Module, key: str, weight: float
+) -> nn.Module | None:
+    """The student of an adversarial term, frozen until ``stack`` closes; None without the term.
+
+    Args:
+        stack: Takes charge of the student.
+        student: Moved to where the classifier is.
+        classifier: What the student is compared with.
+        key: Dotted key of the term's weight, for errors.
+        weight: The term's weight; 0: there is no such term.
+
+    Raises:
+        UserError: The term has a weight, and there is no student.
+    """
+    if weight == 0:
+        return None
     if student is None:
         raise UserError(
             f"{key} is {weight:g}, but there is no student to compare the classifier with. Pass "
             "student= when the synthesizer is made, or set the weight to 0."
         )
-    return student
+    return stack.enter_context(frozen(student.to(device_of(classifier))))

@@ -77,6 +77,11 @@ class ZSCGANConfig(StrictConfig):
     """Normalisation inside the generator when sampling: running statistics, so that an image
     depends on its own label and noise only (eval), or statistics of each sampled batch (train)."""
 
+    @property
+    def images_in_steps(self) -> int:
+        """Images that pass through the classifier, with gradients, in a fit."""
+        return self.steps * self.batch_size
+
 
 Preset = Literal["none", "deepinversion-c10", "fedcog"]
 
@@ -143,6 +148,11 @@ class ImageDistillationConfig(StrictConfig):
     """Mirror the batch left to right in half of the steps (not for digits or letters)."""
     bn: BNMatchConfig = BNMatchConfig()
     """The distance to the BatchNorm statistics."""
+
+    @property
+    def images_in_steps(self) -> int:
+        """Images that pass through the classifier, with gradients, in a fit."""
+        return self.steps * self.batch_size * self.batches
 
     @model_validator(mode="before")
     @classmethod
@@ -235,3 +245,10 @@ class AdversarialConfig(StrictConfig):
     """Stop, or go on with a warning in the log."""
     codes_per_class: int = Field(default=256, ge=1)
     """Unconditional generators: noise vectors kept per class, from which samples are made."""
+
+    @property
+    def images_in_steps(self) -> int:
+        """Images that pass through classifier and students in the steps of both, in a fit after
+        the first."""
+        made = self.generators * self.generator_steps + self.students * self.student_steps
+        return self.steps * made * self.batch_size

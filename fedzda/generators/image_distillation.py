@@ -27,8 +27,8 @@ from fedzda.generators.common import (
     balanced_labels,
     device_of,
     frozen,
+    frozen_student,
     pixels_of,
-    require_student,
     rows_for,
 )
 from fedzda.generators.config import ImageDistillationConfig
@@ -149,12 +149,8 @@ class ImageDistillation:
         return noise, torch.cat(labels)
 
     def _student(self, stack: ExitStack, classifier: nn.Module) -> nn.Module | None:
-        """The student, frozen until ``stack`` closes; None if there is no adversarial term."""
-        weight = self.config.js_weight
-        if weight == 0:
-            return None
-        student = require_student(self.student, "image-distillation.js_weight", weight)
-        return stack.enter_context(frozen(student.to(device_of(classifier))))
+        key = "image-distillation.js_weight"
+        return frozen_student(stack, self.student, classifier, key, self.config.js_weight)
 
     def _optimise(
         self,

@@ -33,8 +33,8 @@ from fedzda.generators.common import (
     balanced_labels,
     device_of,
     frozen,
+    frozen_student,
     initial,
-    require_student,
     scheduled,
     set_lr,
 )
@@ -178,12 +178,8 @@ class ZSCGAN:
         return {**losses, "total": total}
 
     def _student(self, stack: ExitStack, classifier: nn.Module) -> nn.Module | None:
-        """The student, frozen until ``stack`` closes; None if there is no adversarial term."""
-        weight = self.config.adversarial_weight
-        if weight == 0:
-            return None
-        student = require_student(self.student, "zs-cgan.adversarial_weight", weight)
-        return stack.enter_context(frozen(student.to(device_of(classifier))))
+        key = "zs-cgan.adversarial_weight"
+        return frozen_student(stack, self.student, classifier, key, self.config.adversarial_weight)
 
     def _network(self, image: ImageSpec) -> Generator:
         config = self.config

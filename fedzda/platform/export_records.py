@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from fedzda.platform.files import replacing
+from fedzda.platform.files import make_folder, replacing
 from fedzda.platform.report.load import client_table
 from fedzda.platform.runs import Run, load
 
@@ -36,10 +36,11 @@ def export_records(run_dir: Path, folder: Path, kind: Format = "csv") -> list[Pa
         The files.
 
     Raises:
-        UserError: ``run_dir`` is no run folder, or one of its files is damaged.
+        UserError: ``run_dir`` is no run folder, one of its files is damaged, or ``folder`` cannot
+            be one.
     """
     run = load(run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--out")
     paths = [folder / f"{name}.{kind}" for name in ("clients", "rounds")]
     _write(paths[0], kind, *_clients(run))
     rounds = _rounds(run, kind)

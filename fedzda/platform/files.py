@@ -10,8 +10,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fedzda.base import UserError
+
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Error numbers of writing that say: the disk is full, or can be written no more."""
+
+
+def make_folder(path: Path, key: str) -> None:
+    """Make a folder, and those that it lies in.
+
+    Args:
+        path: The folder; it may be there already.
+        key: What the user calls it, for the sentence.
+
+    Raises:
+        UserError: A file stands in the way, or no folder can be made there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(
+            f"{key} is '{path}', but a file stands there or on the way. Name a folder."
+        ) from None
+    except FileNotFoundError:  # /proc and its like
+        raise UserError(f"{key} is '{path}', where no folder can be made. Name another.") from None
+
+
+def holds_runs(folder: Path) -> str:
+    """What to say of a folder that is no run folder and lies around some; empty if it does not."""
+    if not folder.is_dir():
+        return ""
+    found = folder.glob("*/config.yaml")
+    number = sum(1 for path in found if path.with_name("meta.json").is_file())
+    if not number:
+        return ""
+    return f"'{folder}' holds {number} run folder{'s' if number > 1 else ''} and is none itself"
 
 
 @contextmanager

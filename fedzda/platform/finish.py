@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from fedzda.platform.config import SimulationConfig
 from fedzda.platform.data import portrait
 from fedzda.platform.data.federation import Federation
 from fedzda.platform.devices.figures import (
-    by_device,
-    by_variant,
+    by_device_and_variant,
+    classes_by_device,
     variant_costs,
     virtual_figures,
 )
-from fedzda.platform.fairness import summarise
+from fedzda.platform.fairness import direction, summarise
 from fedzda.platform.files import replacing, write_json
 from fedzda.platform.groups import client_groups, positive_class, summarise_groups
 from fedzda.platform.recorder import read_clients
@@ -116,14 +117,14 @@ def finish(
         "stopped": stopped(loop),
         "stage": loop.stages[0],
         "metrics": metrics,
+        "higher_is_better": directions(loop, metrics),
+        "means_only": [name for name in loop.means_only if name in metrics],
         "personalised": by_stage.get("personalised", {}),
         "global_test": tested,
-        "by_device": by_device(
+        **by_device_and_variant(
             clients, loop.recorder.fleet, loop.stages[0], groups, loop.higher_is_better
         ),
-        "by_variant": by_variant(
-            clients, loop.recorder.fleet, loop.stages[0], groups, loop.higher_is_better
-        ),
+        "classes_by_device": classes_by_device(clients, loop.recorder.fleet, loop.stages[0]),
         "variants": variant_costs(loop.recorder.fleet),
         "groups": group_figures(simulation, clients, loop.stages[0]),
         "virtual": virtual_figures(loop.grid.clock, clients, folder.rounds),
@@ -138,6 +139,12 @@ def finish(
 
         build_report(folder.path)
     return summary
+
+
+def directions(loop: RoundLoop, metrics: Iterable[str]) -> dict[str, bool]:
+    """Whether more is better, by metric: as the task says, or as the name tells."""
+    told = direction.higher_is_better
+    return {name: loop.higher_is_better.get(name, told(name)) for name in metrics}
 
 
 def stopped(loop: RoundLoop) -> dict[str, Any] | None:
@@ -176,7 +183,9 @@ def final_metrics(
             rows.value.to_numpy(),
             rows.num_examples.to_numpy(),
             loop.config.seed,
-            higher_is_better=loop.higher_is_better.get(str(metric), True),
+            higher_is_better=loop.higher_is_better.get(
+                str(metric), direction.higher_is_better(str(metric))
+            ),
         )
         recent = means.get(str(metric), [])[-_LAST:]
         figures["last10_mean"] = float(np.mean(recent)) if recent else None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from flwr.serverapp.strategy import Strategy
 
 from fedzda.base import ImageSpec, StrictConfig, Synthesizer, UserError, stream
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, Slot, TargetConfig, chosen_class
+from fedzda.platform.data.dealing import dealt, image_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,11 +34,41 @@ def build_model(config: SimulationConfig, image: ImageSpec) -> nn.Module:
         model = _build("models", config.model, "build", image)
         if config.scenario is not None:
             model = plugins.load("scenarios", config.scenario.name)(model, config.scenario, image)
-        for extend in {form.extends for form in config.devices.variants() if form.extends}:
-            model = plugins.import_target(extend)(model, image)
+        forms = config.devices.variants()
+        for extend in dict.fromkeys(form.extends for form in forms if form.extends):
+            asking = [form for form in forms if form.extends == extend]
+            model = plugins.import_target(extend)(model, image, asking)
     if not isinstance(model, nn.Module):
         raise UserError(f"model must be a torch.nn.Module, found {type(model).__name__}.")
     return model
+
+
+def build_architecture(block: StrictConfig, image: ImageSpec) -> nn.Module:
+    """A further model beside the run's own; weights from torch's global stream.
+
+    Args:
+        block: Its configuration, as under ``model:``.
+        image: The images of the run.
+
+    Raises:
+        UserError: it cannot be built, or is no ``torch.nn.Module``.
+    """
+    from torch import nn
+
+    model = _build("models", block, "build", image)
+    if not isinstance(model, nn.Module):
+        raise UserError(f"an architecture must be a torch.nn.Module, found {type(model).__name__}.")
+    return model
+
+
+def model_from(config: SimulationConfig, folder: Path, arrays: dict[str, np.ndarray]) -> nn.Module:
+    """The run's model with given weights, in eval mode."""
+    import torch
+
+    federation = dealt(config, folder)
+    model = build_model(config, image_of(federation))
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+    return model.eval()
 
 
 def build_task(config: SimulationConfig, image: ImageSpec) -> Any:

@@ -8,10 +8,10 @@ from fedzda.base import UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
+from fedzda.platform.config.yaml_loader import dump
 from fedzda.platform.files import write_text
 from fedzda.platform.runs import Run, RunFolder
-from fedzda.platform.yaml_loader import dump
 
 
 def reopen(
@@ -20,11 +20,9 @@ def reopen(
     """Configuration, folder, source folder and newest checkpoint of a run that can go on.
 
     Raises:
-        UserError: it is finished already, or ``rounds`` is not larger.
+        UserError: it is finished already, ``rounds`` is not larger, or a file of its past is gone.
     """
-    source = Path(run.meta["source_folder"])
-    if not source.is_dir():
-        source = run.path
+    source = run.source
     plugins.add_plugin_folder(source)
     config = run.config
     latest = checkpoints.load_latest(run.path / "checkpoints")
@@ -47,10 +45,25 @@ def reopen(
             f"To go on, give a larger number: fedzda resume {run.path} rounds={2 * config.rounds}"
         )
     folder = RunFolder(run.path)
+    _require_rows(folder, done)
     if rounds is not None:
         write_text(run.path / "config.yaml", dump(plain(config)))
     (run.path / "summary.json").unlink(missing_ok=True)
     return config, folder, source, latest
+
+
+def _require_rows(folder: RunFolder, done: int) -> None:
+    """Refuse a run whose figures of the rounds done are gone: report and summary would lack them.
+
+    Raises:
+        UserError: They are.
+    """
+    if done and not folder.rounds.is_file():
+        rounds = "round 1 is" if done == 1 else f"rounds 1 to {done} are"
+        raise UserError(
+            f"run '{folder.path}' lacks the file {folder.rounds.name}, in which the figures of "
+            f"{rounds} written down. Put it back, or begin a new run with 'fedzda run'."
+        )
 
 
 def _with_rounds(

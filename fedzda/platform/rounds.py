@@ -20,7 +20,7 @@ from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform.config import SimulationConfig
 from fedzda.platform.devices.clock import FATES
 from fedzda.platform.engines.grid import EngineGrid
-from fedzda.platform.fairness import describe
+from fedzda.platform.fairness import describe, direction
 from fedzda.platform.files import json_line
 from fedzda.platform.recorder import Recorder
 from fedzda.platform.records import arrays_of, restore_dtypes
@@ -70,6 +70,7 @@ class RoundLoop:
         stopping: The rules that may end the run early.
         callbacks: Objects with optional ``start``, ``round`` and ``finish`` methods.
         higher_is_better: By metric; decides which end of the clients is the worst.
+        means_only: Metrics of which reports show the mean alone.
 
     Attributes:
         done: The last round played.
@@ -86,6 +87,7 @@ class RoundLoop:
         stopping: Stopping,
         callbacks: Sequence[Any] = (),
         higher_is_better: dict[str, bool] | None = None,
+        means_only: Sequence[str] = (),
     ) -> None:
         self.config = config
         self.strategy = strategy
@@ -96,11 +98,15 @@ class RoundLoop:
         self.stopping = stopping
         self.callbacks = callbacks
         self.higher_is_better = higher_is_better or {}
+        self.means_only = means_only
         self.totals = Totals()
         self.done = 0
 
     def play(self, arrays: ArrayRecord, first: int) -> ArrayRecord:
-        """Rounds ``first .. config.rounds``, or until a rule of ``stop:``; returns the model."""
+        """Rounds ``first .. config.rounds``, or until a rule of ``stop:``; returns the model.
+
+        Round 0 is that of a run without any: it tests the model and trains nothing.
+        """
         like = arrays_of(arrays)
         # Flower collects garbage for every array it decodes; what exists by now is there to stay
         gc.freeze()
@@ -131,8 +137,10 @@ class RoundLoop:
         clock = self.grid.clock
         virtual_start = clock.now if clock else 0.0
         self.grid.round = round_
+        server: dict[str, float] = {}
         with seeded_globals(self.config.seed, round_):
-            arrays, server = self._train(round_, arrays, like, watch)
+            if round_ > 0:
+                arrays, server = self._train(round_, arrays, like, watch)
             late = self.stopping.out_of_time(time.perf_counter() - start)
             if evaluated := self._evaluates(round_, late):
                 with watch.part("evaluate"):
@@ -198,7 +206,7 @@ class RoundLoop:
         figures = {}
         for (stage, split, metric), (values, weights) in self.recorder.evaluated.items():
             if split == "test" and stage == wanted:
-                better = self.higher_is_better.get(metric, True)
+                better = self.higher_is_better.get(metric, direction.higher_is_better(metric))
                 figures[metric] = describe(values, weights, higher_is_better=better)
         return figures
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from fedzda.base import UserError
 from fedzda.platform.config import SimulationConfig, plain
-from fedzda.platform.files import read_json, write_json, write_text
-from fedzda.platform.yaml_loader import dump, load_file
+from fedzda.platform.config.yaml_loader import dump, load_file
+from fedzda.platform.files import holds_runs, make_folder, read_json, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,22 @@ def config_hash(config: SimulationConfig) -> str:
     """Eight hex digits of everything in a configuration but its output folder."""
     content = {key: value for key, value in plain(config).items() if key != "output"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def new_folder(output: str, name: str, seed: int, digest: str) -> Path:
+    """An empty folder under ``output`` whose name says what it is of and when it was made."""
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}_{name}_s{seed}_{digest}"
+    root = Path(os.path.expandvars(output)).expanduser()
+    make_folder(root, "output")
+    attempt = 1
+    while True:
+        path = root / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            path.mkdir()
+        except FileExistsError:  # another run was started in the same second
+            attempt += 1
+        else:
+            return path
 
 
 class RunFolder:
@@ -48,18 +65,16 @@ class RunFolder:
     @classmethod
     def new(cls, config: SimulationConfig) -> RunFolder:
         """An empty folder under ``config.output`` (relative to the working directory)."""
-        stem = f"{datetime.now():%Y%m%d-%H%M%S}_{config.name}_s{config.seed}_{config_hash(config)}"
-        root = Path(os.path.expandvars(config.output)).expanduser()
-        root.mkdir(parents=True, exist_ok=True)
-        attempt = 1
-        while True:
-            path = root / (stem if attempt == 1 else f"{stem}-{attempt}")
-            try:
-                path.mkdir()
-            except FileExistsError:  # another run was started in the same second
-                attempt += 1
-            else:
-                return cls(path)
+        return cls(new_folder(config.output, config.name, config.seed, config_hash(config)))
+
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """An empty folder of this name. Raises UserError if there is something already."""
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise UserError(f"'{path}' exists already. A run needs a folder of its own.") from None
+        return cls(path)
 
     def describe(self, config: SimulationConfig, folder: Path, overrides: list[str]) -> None:
         """Write what the run is: configuration, overrides, provenance.
@@ -130,8 +145,14 @@ def provenance(folder: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": _versions(),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Of the packages that decide the figures; to look takes 5 ms each."""
+    return {name: version(name) for name in _PACKAGES}
 
 
 def _commit(folder: Path) -> str | None:
@@ -160,9 +181,9 @@ class Run:
     def config(self) -> SimulationConfig:
         """The resolved configuration."""
         from fedzda.platform import plugins
-        from fedzda.platform.config_load import from_dict
+        from fedzda.platform.config.load import from_dict
 
-        plugins.add_plugin_folder(Path(self.meta["source_folder"]))
+        plugins.add_plugin_folder(self.source)
         raw = load_file(self.path / "config.yaml").data
         if isinstance(raw, dict) and "flower_app" in raw:
             raise UserError(
@@ -176,6 +197,13 @@ class Run:
         """Versions, machine, times, exit reason."""
         value: dict[str, Any] = read_json(self.path / "meta.json")
         return value
+
+    @property
+    def source(self) -> Path:
+        """Folder of the YAML file; the run folder itself where that is gone or not known."""
+        noted = self.meta.get("source_folder")
+        folder = Path(noted) if isinstance(noted, str) else self.path
+        return folder if folder.is_dir() else self.path
 
     @property
     def status(self) -> dict[str, Any]:
@@ -214,18 +242,20 @@ class Run:
     def model(self) -> nn.Module:
         """The trained global model of the newest checkpoint, in eval mode."""
         from fedzda.platform import checkpoint
-        from fedzda.platform.simulation import model_from
+        from fedzda.platform.parts import model_from
 
         latest = checkpoint.load_latest(self.path / "checkpoints")
         if latest is None:
             raise UserError(f"run '{self.path}' has no readable checkpoint yet.")
-        return model_from(self.config, Path(self.meta["source_folder"]), latest.arrays)
+        return model_from(self.config, self.source, latest.arrays)
 
 
 def load(path: str | Path) -> Run:
     """Read a run folder. Raises UserError if it is none."""
     folder = Path(path)
     if not (folder / "config.yaml").is_file() or not (folder / "meta.json").is_file():
+        if around := holds_runs(folder):
+            raise UserError(f"{around}. Name one of them.")
         raise UserError(
             f"'{folder}' is not a run folder: it has no config.yaml and meta.json. "
             "Run folders are printed by 'fedzda run' and lie under its output folder."

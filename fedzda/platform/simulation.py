@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +18,18 @@ import numpy as np
 from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
-from fedzda.base import ImageSpec, RunError, UserError
+from fedzda.base import RunError, UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
-from fedzda.platform.config_load import load_config
-from fedzda.platform.data.federation import CLIENT, Federation, prepare
-from fedzda.platform.devices.clock import VirtualClock
+from fedzda.platform.config.load import load_config
+from fedzda.platform.data.dealing import check_cohort, check_columns, dealt, image_of
+from fedzda.platform.data.federation import Federation
 from fedzda.platform.devices.fleet import Fleet, fleet_of
 from fedzda.platform.devices.forms import chosen_forms, with_forms
-from fedzda.platform.devices.workload import Workload
-from fedzda.platform.engines.base import Engine
+from fedzda.platform.devices.plans import form_plans, mean_traffic, trainers
+from fedzda.platform.devices.running import clock_of
+from fedzda.platform.engines.base import Engine, device_of, vectorises
 from fedzda.platform.engines.calls import HandlerSpec
 from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
 from fedzda.platform.files import DISK_ERRORS
@@ -41,9 +42,9 @@ from fedzda.platform.recorder import Recorder
 from fedzda.platform.records import array_record
 from fedzda.platform.rounds import RoundLoop, Totals
 from fedzda.platform.runs import Run, RunFolder, load
-from fedzda.platform.scenario.labels import relabelled
-from fedzda.platform.scenario.schedule import check_rounds, schedule_of
 from fedzda.platform.setting import Setting
+from fedzda.platform.signals import terminated_like_interrupted
+from fedzda.platform.start import check_start, starting_arrays
 from fedzda.platform.state_codec import restore
 from fedzda.platform.stopping import Stopping, StopState
 from fedzda.platform.trackers.callback import check_installed, tracking
@@ -77,7 +78,12 @@ def run(source: str | Path, /, callbacks: Sequence[Any] = (), **changes: Any) ->
 
 
 class Simulation:
-    """A checked simulation, ready to run. Made by :meth:`build`."""
+    """A checked simulation, ready to run. Made by :meth:`build`.
+
+    Attributes:
+        make_engine: Makes the engine in the place of the one that the configuration names; None:
+            that one. A deployed simulation has SuperNodes there.
+    """
 
     def __init__(
         self,
@@ -92,6 +98,7 @@ class Simulation:
         self.model = model
         self.folder = folder
         self.overrides = list(overrides)
+        self.make_engine: Callable[..., Engine] | None = None
 
     @classmethod
     def build(
@@ -130,6 +137,7 @@ class Simulation:
             strategy.check_cohort(min(config.strategy.clients_per_round or clients, clients))
         made = cls(config, federation, model, folder, overrides)
         made.fleet  # noqa: B018 - reads the trace files, and finds forms, which may be wrong
+        check_start(config, folder, federation, model)
         return made
 
     @cached_property
@@ -151,8 +159,9 @@ class Simulation:
         """What a run would do, for ``--dry-run``."""
         config = self.config
         clients = self.federation.num_clients
-        cohort = min(config.strategy.clients_per_round or clients, clients)
-        sizes = self.federation.sizes("train")
+        able = trainers(self.fleet, clients)
+        cohort = min(config.strategy.clients_per_round or len(able), len(able))
+        sizes = self.federation.sizes("train")[able]
         per_round = float(sizes.mean()) * cohort
         steps = np.ceil(sizes / config.local.batch_size).mean() * config.local.epochs
         tensors = self.model.state_dict().values()
@@ -162,20 +171,27 @@ class Simulation:
             weights = list(self.model.parameters())
             up_bytes -= sum(p.numel() * p.element_size() for p in weights)
             up_bytes += config.uplink.encoded_bytes(sum(p.numel() for p in weights))
+        received, sent = mean_traffic(self.fleet, model_bytes, up_bytes, config.uplink)
         return {
             "clients": clients,
             "cohort": cohort,
             "samples_per_round": round(per_round),
             "steps_per_round": round(cohort * (config.local.steps or float(steps))),
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "bytes_down_per_round": cohort * model_bytes,
-            "bytes_up_per_round": cohort * up_bytes,
+            "bytes_down_per_round": round(cohort * received),
+            "bytes_up_per_round": round(cohort * sent),
             "checkpoint_bytes": model_bytes,
+            "forms": form_plans(self.fleet),
         }
 
-    def run(self, callbacks: Sequence[Any] = ()) -> Run:
-        """Run all rounds in a new run folder."""
-        folder = RunFolder.new(self.config)
+    def run(self, callbacks: Sequence[Any] = (), path: Path | None = None) -> Run:
+        """Run all rounds in a new run folder.
+
+        Args:
+            callbacks: See :func:`run`.
+            path: The folder to make; left out: one under the configuration's ``output``.
+        """
+        folder = RunFolder.new(self.config) if path is None else RunFolder.at(path)
         try:
             folder.describe(self.config, self.folder, self.overrides)
             write_data_artifacts(folder, self.federation, self.config)
@@ -222,11 +238,12 @@ class Simulation:
             engine = self._engine()
             try:
                 engine.start()
-                loop = self._loop(engine, folder, callbacks, latest)
-                startup_sec = time.perf_counter() - started
-                first = latest.round + 1 if latest else 1
-                arrays = loop.play(self._initial(latest), first)
-                summary = finish(self, loop, folder, arrays, startup_sec)
+                with terminated_like_interrupted():
+                    loop = self._loop(engine, folder, callbacks, latest)
+                    startup_sec = time.perf_counter() - started
+                    first = latest.round + 1 if latest else min(1, self.config.rounds)
+                    arrays = loop.play(self._initial(latest), first)
+                    summary = finish(self, loop, folder, arrays, startup_sec)
                 state, stopped = "finished", loop.stopping.state.reason
             except KeyboardInterrupt:
                 state = "interrupted"
@@ -265,9 +282,8 @@ class Simulation:
             },
             plugin_folders=(str(self.folder.resolve()),),
         )
-        engine: Engine = plugins.load("engines", config.name)(
-            config, spec, self.config.seed, self.federation.num_clients
-        )
+        make = self.make_engine or plugins.load("engines", config.name)
+        engine: Engine = make(config, spec, self.config.seed, self.federation.num_clients)
         return engine
 
     def _loop(
@@ -285,14 +301,14 @@ class Simulation:
         policy = ErrorPolicy(self.config.on_client_error, self.config.min_success)
         states = latest.clients if latest else {}
         buffers = frozenset(name for name, _ in self.model.named_buffers())
-        clock = self._clock(engine, buffers)
+        clock = clock_of(self.config, self.federation, self.fleet, self.model, engine)
         grid = EngineGrid(
             engine,
             self.federation.num_clients,
             states,
             recorder.observe,
             policy,
-            vectorised=_vectorises(self.config.engine),
+            vectorised=vectorises(self.config.engine),
             clock=clock,
         )
         strategy: Strategy = build_strategy(self.config)
@@ -303,8 +319,22 @@ class Simulation:
         task = build_task(self.config, image)
         better = {"loss": False, task.primary: task.higher_is_better}
         stopping = Stopping(self.config.stop, task.primary, better)
-        loop = RoundLoop(self.config, strategy, grid, recorder, folder, stopping, callbacks, better)
-        done = latest.round if latest else 0
+        if self.config.stop.metric is not None:
+            known = engine.map(metric_names, [None])[0]
+            if known is not None:
+                stopping.check(known)
+        loop = RoundLoop(
+            self.config,
+            strategy,
+            grid,
+            recorder,
+            folder,
+            stopping,
+            callbacks,
+            better,
+            getattr(task, "means_only", ()),
+        )
+        done = latest.round if latest else -1
         recorder.truncate(done)
         folder.truncate_rounds(done)
         if latest:
@@ -315,32 +345,16 @@ class Simulation:
                 clock.load_state(latest.clock)
         return loop
 
-    def _clock(self, engine: Engine, buffers: frozenset[str]) -> VirtualClock | None:
-        """Virtual time, where devices have a speed.
-
-        Raises:
-            UserError: The model fits no device's memory or deadline.
-        """
-        if self.fleet is None:
-            return None
-        workload = Workload(
-            self.fleet,
-            engine.map(count_macs, [None])[0],
-            self.federation.sizes("train"),
-            self.config.local,
-            buffers,
-            self.config.uplink,
-        )
-        workload.check({name: value.numpy() for name, value in self.model.state_dict().items()})
-        return VirtualClock(workload, self.config.seed, self.config.strategy.clients_per_round)
-
     def _initial(self, latest: checkpoints.Checkpoint | None) -> ArrayRecord:
-        return array_record(latest.arrays if latest else self.model.state_dict())
+        if latest is None:
+            return array_record(starting_arrays(self.config, self.folder, self.model))
+        return array_record(latest.arrays)
 
 
-def count_macs(handler: Any, _: None) -> int:
-    """A job for a worker: multiply-adds of a forward pass of the run's task on one sample."""
-    return int(handler.count_macs())
+def metric_names(handler: Any, _: None) -> list[str] | None:
+    """A job for a worker: the metrics of an evaluated client, where they are known so early."""
+    names: list[str] | None = handler.metric_names()
+    return names
 
 
 def _abort(callbacks: Sequence[Any], state: str) -> None:
@@ -356,73 +370,6 @@ def _unwritten(error: OSError, folder: RunFolder) -> RunError:
         f"the files of the run cannot be written: {error.strerror}. What was done up to round "
         f"{done} is kept in {folder.path}: make room there and resume."
     )
-
-
-def dealt(config: SimulationConfig, folder: Path) -> Federation:
-    """The data of a run, with the classes in the order of its scenario, if it has one."""
-    federation = prepare(config.data, config.seed, folder)
-    if config.scenario is None:
-        return federation
-    schedule = schedule_of(config.scenario, len(federation.class_names))
-    check_rounds(schedule, config.rounds)
-    return relabelled(federation, schedule)
-
-
-def image_of(federation: Federation) -> ImageSpec:
-    """The images of a federation; every task so far needs some."""
-    if federation.image is None:
-        raise UserError("data: the data set has no image column, and the task needs one.")
-    return federation.image
-
-
-def check_columns(columns: Sequence[str], federation: Federation) -> None:
-    """The data set must have the columns that the task reads."""
-    for name in columns:
-        if name != CLIENT and name not in federation.train:
-            raise UserError(
-                f"task: it needs the column '{name}', which the data set does not have. Name it "
-                f"in data.{name}, or choose a data set that has one."
-            )
-
-
-def check_cohort(config: SimulationConfig, federation: Federation) -> None:
-    """The cohort must not be larger than the population."""
-    wanted = config.strategy.clients_per_round
-    if wanted is not None and wanted > federation.num_clients:
-        raise UserError(
-            f"strategy.clients_per_round is {wanted}, but there are only "
-            f"{federation.num_clients} clients. Lower it or raise data.clients."
-        )
-
-
-def _vectorises(config: Any) -> bool:
-    """Whether workers will try to train many clients at once."""
-    return config.vectorise is True or (
-        config.vectorise == "auto" and device_of(config.device) == "cuda"
-    )
-
-
-def device_of(wanted: str) -> str:
-    """``cpu`` or ``cuda``. Raises UserError if a GPU was asked for and torch sees none."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("engine.device is 'cuda', but torch sees no GPU. Use 'auto' or 'cpu'.")
-    return wanted
-
-
-def model_from(config: SimulationConfig, folder: Path, arrays: dict[str, np.ndarray]) -> nn.Module:
-    """The run's model with given weights, in eval mode."""
-    import torch
-
-    from fedzda.platform.parts import build_model
-
-    federation = dealt(config, folder)
-    model = build_model(config, image_of(federation))
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
-    return model.eval()
 
 
 __all__ = ["Simulation", "run"]

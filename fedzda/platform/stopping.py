@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fedzda.base import UserError
 from fedzda.platform.config import StopConfig
+from fedzda.platform.fairness import direction
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Stopping:
     Args:
         config: The ``stop:`` block.
         primary: The metric looked at where the block names none.
-        higher_is_better: By metric; one that is not in it is better when higher.
+        higher_is_better: By metric; of one that is not in it the name tells.
     """
 
     def __init__(
@@ -43,8 +44,24 @@ class Stopping:
     ) -> None:
         self.config = config
         self.metric = config.metric or primary
-        self.sign = 1.0 if higher_is_better.get(self.metric, True) else -1.0
+        known = higher_is_better.get(self.metric, direction.higher_is_better(self.metric))
+        self.sign = 1.0 if known else -1.0
         self.state = StopState()
+
+    def check(self, known: Sequence[str]) -> None:
+        """Refuse a metric that clients are not evaluated by.
+
+        Args:
+            known: The metrics of an evaluated client.
+
+        Raises:
+            UserError: ``stop.metric`` is none of them.
+        """
+        if self.metric not in known:
+            raise UserError(
+                f"stop.metric is '{self.metric}', but clients are evaluated by "
+                f"{', '.join(sorted(known))}. Name one of these."
+            )
 
     @property
     def stopped(self) -> bool:
@@ -95,11 +112,7 @@ class Stopping:
             )
 
     def _figure(self, metrics: Mapping[str, Any]) -> float | None:
-        if self.metric not in metrics:
-            raise UserError(
-                f"stop.metric is '{self.metric}', but clients are evaluated by "
-                f"{', '.join(sorted(metrics))}. Name one of these."
-            )
+        self.check(list(metrics))
         value: float | None = metrics[self.metric][self.config.figure]
         return value
 

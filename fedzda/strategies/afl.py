@@ -20,7 +20,7 @@ import numpy as np
 from flwr.app import MetricRecord
 
 from fedzda.platform.setting import Setting
-from fedzda.strategies.config import AFLConfig
+from fedzda.strategies.config.fairness import AFLConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights
 
 

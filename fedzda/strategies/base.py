@@ -15,6 +15,7 @@ from flwr.serverapp.strategy.strategy_utils import aggregate_metricrecords
 
 from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.config import StrategyConfig
+from fedzda.platform.devices.work import EXTRA_WORK, ExtraWork
 from fedzda.platform.engines.calls import COVERAGE
 from fedzda.platform.engines.grid import FIRST_NODE, MEAN, REDUCE
 from fedzda.platform.records import array_record, arrays_of
@@ -68,7 +69,7 @@ class MeanStrategy(Strategy):
             config[REDUCE] = self.config.batchnorm
         record = RecordDict({ARRAYS: arrays, CONFIG: config})
         self.request(server_round, arrays, record)
-        self.before = arrays
+        self._before = arrays
         cohort = self.cohort(server_round, arrays, grid)
         return [Message(record, node, MessageType.TRAIN) for node in cohort]
 
@@ -87,6 +88,11 @@ class MeanStrategy(Strategy):
 
     def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
         """Add what the method sends along."""
+
+    def tell_work(self, record: RecordDict, extra: ExtraWork) -> None:
+        """Let the clock, where one runs, charge what clients do beside plain local training."""
+        if self.setting.clock is not None:
+            record.config_records[CONFIG][EXTRA_WORK] = extra.told()
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -116,7 +122,7 @@ class MeanStrategy(Strategy):
                 continue
             arrays = arrays_of(reply.content[ARRAYS])  # type: ignore[arg-type]
             total.add(_tensors(arrays), float(self._weight(reply)), _coverage(reply))
-        return array_record(total.mean(arrays_of(self.before) if total.missing else None))
+        return array_record(total.mean(arrays_of(self._before) if total.missing else None))
 
     def _weight(self, reply: Message) -> float:
         """What a client counts in sums over clients."""

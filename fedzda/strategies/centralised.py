@@ -17,7 +17,7 @@ from flwr.serverapp import Grid
 
 from fedzda.platform.engines.grid import FIRST_NODE
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import CentralisedConfig
+from fedzda.strategies.config.controls import CentralisedConfig
 
 
 class Centralised(MeanStrategy):

@@ -16,8 +16,9 @@ import json
 
 from flwr.app import ArrayRecord, RecordDict
 
+from fedzda.platform.devices.work import ExtraWork
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import DittoConfig
+from fedzda.strategies.config.personal import DittoConfig
 
 
 class Ditto(MeanStrategy):
@@ -34,3 +35,6 @@ class Ditto(MeanStrategy):
         super().request(server_round, arrays, record)
         options = {name: getattr(self.config, name) for name in ("lam", "personal_epochs")}
         record.config_records[CONFIG]["ditto"] = json.dumps(options)
+        epochs = self.config.personal_epochs
+        trainings = 1.0 if epochs is None else epochs / self.setting.config.local.epochs
+        self.tell_work(record, ExtraWork(trainings=trainings))

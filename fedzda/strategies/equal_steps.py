@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedzda.strategies.config import EqualStepsConfig
+from fedzda.strategies.config.controls import EqualStepsConfig
 from fedzda.strategies.fills import FillStrategy
 
 

@@ -8,7 +8,7 @@ Limit case: one client is local training.
 from __future__ import annotations
 
 from fedzda.strategies.base import MeanStrategy
-from fedzda.strategies.config import FedAvgConfig
+from fedzda.strategies.config.mean import FedAvgConfig
 
 
 class FedAvg(MeanStrategy):

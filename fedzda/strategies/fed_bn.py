@@ -12,7 +12,7 @@ from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
 from fedzda.platform.devices.workload import WITHHELD
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import FedBNConfig
+from fedzda.strategies.config.personal import FedBNConfig
 
 
 class FedBN(MeanStrategy):

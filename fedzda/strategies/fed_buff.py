@@ -32,7 +32,7 @@ from fedzda.platform.engines.grid import FIRST_NODE
 from fedzda.platform.records import Content, arrays_of, to_content
 from fedzda.platform.setting import Setting
 from fedzda.strategies.base import ARRAYS, CONFIG
-from fedzda.strategies.config import FedBuffConfig
+from fedzda.strategies.config.mean import FedBuffConfig
 from fedzda.strategies.weighing import Cohort, Tensors, WeighingStrategy
 
 

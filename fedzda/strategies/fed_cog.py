@@ -18,8 +18,9 @@ import json
 from flwr.app import ArrayRecord, RecordDict
 
 from fedzda.platform.config import plain
+from fedzda.platform.devices.work import ExtraWork, images_in_steps
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import FedCOGConfig
+from fedzda.strategies.config.generative import FedCOGConfig
 
 
 class FedCOG(MeanStrategy):
@@ -37,3 +38,8 @@ class FedCOG(MeanStrategy):
         options["active"] = server_round >= self.config.start_round
         options["synthesizer"] = plain(self.config.synthesizer)
         record.config_records[CONFIG]["fed-cog"] = json.dumps(options)
+        if options["active"]:
+            # images are pushed through the received model and the client's own last one
+            images = 2 * images_in_steps(self.config.synthesizer)
+            work = ExtraWork(images=images, fill=self.config.fill, cap=self.config.cap, apart=True)
+            self.tell_work(record, work)

@@ -37,7 +37,7 @@ from fedzda.platform.scenario.nearest_mean import MEANS
 from fedzda.platform.scenario.schedule import PhaseSchedule, schedule_of
 from fedzda.platform.setting import Setting
 from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
-from fedzda.strategies.incremental_config import FedDFGRConfig
+from fedzda.strategies.config.incremental import FedDFGRConfig
 from fedzda.strategies.incremental_jobs import Fit, PhaseTest, fit, fresh_model, phase_test
 from fedzda.strategies.nearest_means import exemplar_means
 from fedzda.strategies.zda_generators import require_batchnorm
@@ -115,6 +115,8 @@ class FedDFGR(MeanStrategy):
             return
         phase = self.schedule.phase(server_round)
         if phase != self.phase:
+            if not self.hits:  # the base phase was played by another run
+                self._test(self.schedule.last_round(0), arrays)
             self._begin(phase, arrays_of(arrays))
         sent = record.config_records[CONFIG]
         teaches = self._teaches(server_round)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from flwr.app import Message, MetricRecord
 
-from fedzda.strategies.config import FedFVConfig
+from fedzda.strategies.config.fairness import FedFVConfig
 from fedzda.strategies.weighing import Cohort, Tensors, WeighingStrategy, inner
 
 
@@ -34,16 +34,16 @@ class FedFV(WeighingStrategy):
 
     def __init__(self, config: FedFVConfig) -> None:
         super().__init__(config)
-        self.sent: dict[int, tuple[int, Tensors]] = {}
+        self._sent: dict[int, tuple[int, Tensors]] = {}
 
     def state(self) -> dict[str, Any]:
         """Updates of the last ``tau`` rounds: client to (round, update)."""
-        return {**super().state(), "sent": self.sent}
+        return {**super().state(), "sent": self._sent}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take them over."""
         super().load_state(state)
-        self.sent = state["sent"]
+        self._sent = state["sent"]
 
     def step(self, cohort: Cohort, replies: list[Message], metrics: MetricRecord) -> Tensors:
         """``w`` minus the average without its conflicts."""
@@ -65,7 +65,7 @@ class FedFV(WeighingStrategy):
         """Take out what is against clients that are not in the cohort, oldest round first."""
         present = set(cohort.clients)
         for past in range(cohort.round - self.config.tau, cohort.round):
-            gone = [u for c, (r, u) in sorted(self.sent.items()) if r == past and c not in present]
+            gone = [u for c, (r, u) in sorted(self._sent.items()) if r == past and c not in present]
             if not gone:
                 continue
             against = _combined(gone, np.ones(len(gone)))
@@ -78,9 +78,9 @@ class FedFV(WeighingStrategy):
         if self.config.tau == 0:
             return
         for client, update in zip(cohort.clients, updates, strict=True):
-            self.sent[client] = (cohort.round, {n: v.float() for n, v in update.items()})
+            self._sent[client] = (cohort.round, {n: v.float() for n, v in update.items()})
         oldest = cohort.round + 1 - self.config.tau
-        self.sent = {c: kept for c, kept in self.sent.items() if kept[0] >= oldest}
+        self._sent = {c: kept for c, kept in self._sent.items() if kept[0] >= oldest}
 
 
 def without_conflicts(products: np.ndarray, losses: np.ndarray, alpha: float) -> np.ndarray:

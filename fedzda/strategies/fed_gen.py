@@ -33,7 +33,7 @@ from fedzda.generators.feature_generator import (
 )
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
-from fedzda.strategies.config import FedGenConfig
+from fedzda.strategies.config.generative import FedGenConfig
 
 GENERATOR = "feature-generator"
 

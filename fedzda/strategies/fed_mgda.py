@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from flwr.app import MetricRecord
 
-from fedzda.strategies.config import FedMGDAConfig
+from fedzda.strategies.config.fairness import FedMGDAConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights
 
 _STEPS = 20_000

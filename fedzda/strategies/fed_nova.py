@@ -16,7 +16,7 @@ import numpy as np
 from flwr.app import MetricRecord
 
 from fedzda.platform.local_steps import reach
-from fedzda.strategies.config import FedNovaConfig
+from fedzda.strategies.config.drift import FedNovaConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from flwr.app import ArrayRecord, RecordDict
 
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import FedProxConfig
+from fedzda.strategies.config.drift import FedProxConfig
 
 
 class FedProx(MeanStrategy):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flwr.app import ArrayRecord, Message, MetricRecord
 
-from fedzda.strategies.config import FedZDAConfig
+from fedzda.strategies.config.zda import FedZDAConfig
 from fedzda.strategies.zdac import ClientSide
 from fedzda.strategies.zdas import ServerSide
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from flwr.app import ArrayRecord, Message, MetricRecord
 
-from fedzda.strategies.config import FedZDACConfig
+from fedzda.strategies.config.zda import FedZDACConfig
 from fedzda.strategies.zdac import ClientSide
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from fedzda.strategies.config import FedZDASConfig
+from fedzda.strategies.config.zda import FedZDASConfig
 from fedzda.strategies.zda_generators import require_batchnorm
 from fedzda.strategies.zdas import ServerSide
 

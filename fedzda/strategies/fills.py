@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from flwr.app import ArrayRecord, RecordDict
 
+from fedzda.platform.devices.work import ExtraWork
 from fedzda.strategies.base import CONFIG, MeanStrategy
 
 
@@ -22,6 +23,12 @@ class FillStrategy(MeanStrategy):
         super().request(server_round, arrays, record)
         if server_round >= self.config.start_round:
             record.config_records[CONFIG][self.key] = json.dumps(self.options())
+            self.tell_work(record, self.work())
+
+    def work(self) -> ExtraWork:
+        """The additional samples, as Fed-ZDAC adds them."""
+        apart = getattr(self.config, "loss_mix", "equal") == "count"
+        return ExtraWork(fill=self.config.fill, cap=self.config.cap, apart=apart)
 
     def options(self) -> dict[str, Any]:
         """What the client's half is told."""

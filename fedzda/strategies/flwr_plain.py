@@ -20,7 +20,7 @@ from fedzda.platform.records import array_record
 from fedzda.platform.setting import Setting
 from fedzda.strategies.apart import put_back, select, take_out
 from fedzda.strategies.base import MeanStrategy, trained_on
-from fedzda.strategies.flwr_config import FlwrConfig
+from fedzda.strategies.config.flwr import FlwrConfig
 
 _NO_FRACTION = 1e-12
 """A fraction of no clients that Flower does not take for 0, which switches training off."""

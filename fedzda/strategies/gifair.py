@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from flwr.app import MetricRecord
 
-from fedzda.strategies.config import GifairConfig
+from fedzda.strategies.config.fairness import GifairConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights
 
 

@@ -15,7 +15,7 @@ from flwr.serverapp.strategy.strategy_utils import aggregate_metricrecords
 
 from fedzda.platform.engines.grid import FIRST_NODE
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import LocalOnlyConfig
+from fedzda.strategies.config.controls import LocalOnlyConfig
 
 
 class LocalOnly(MeanStrategy):

@@ -13,8 +13,9 @@ import json
 
 from flwr.app import ArrayRecord, RecordDict
 
+from fedzda.platform.devices.work import ExtraWork
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import MoonConfig
+from fedzda.strategies.config.drift import MoonConfig
 
 
 class Moon(MeanStrategy):
@@ -30,3 +31,4 @@ class Moon(MeanStrategy):
         super().request(server_round, arrays, record)
         options = {name: getattr(self.config, name) for name in ("mu", "temperature")}
         record.config_records[CONFIG]["moon"] = json.dumps(options)
+        self.tell_work(record, ExtraWork(forward=2.0 if self.config.mu > 0 else 0.0))

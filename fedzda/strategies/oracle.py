@@ -7,7 +7,7 @@ of all clients. Limit case: ``start_round`` beyond the last round is FedAvg, bit
 
 from __future__ import annotations
 
-from fedzda.strategies.config import OracleConfig
+from fedzda.strategies.config.controls import OracleConfig
 from fedzda.strategies.fills import FillStrategy
 
 

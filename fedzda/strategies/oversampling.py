@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedzda.strategies.config import OversamplingConfig
+from fedzda.platform.devices.work import ExtraWork
+from fedzda.strategies.config.controls import OversamplingConfig
 from fedzda.strategies.fills import FillStrategy
 
 
@@ -23,6 +24,10 @@ class Oversampling(FillStrategy):
 
     Config = OversamplingConfig
     key = "oversampling"
+
+    def work(self) -> ExtraWork:
+        """The repeated samples."""
+        return ExtraWork(fill="balance") if self.config.amount == "balance" else super().work()
 
     def options(self) -> dict[str, Any]:
         """How many samples are repeated, and which."""

@@ -8,7 +8,7 @@ Limit case: ``start_round`` beyond the last round is FedAvg, bit for bit.
 
 from __future__ import annotations
 
-from fedzda.strategies.config import PlaceboConfig
+from fedzda.strategies.config.controls import PlaceboConfig
 from fedzda.strategies.fills import FillStrategy
 
 

@@ -30,7 +30,7 @@ from fedzda.platform.setting import Setting
 from fedzda.platform.state_codec import restore, state_of
 from fedzda.strategies.apart import put_back, select, take_out
 from fedzda.strategies.base import MeanStrategy
-from fedzda.strategies.private_config import AdaptiveConfig, CentralConfig
+from fedzda.strategies.config.private import AdaptiveConfig, CentralConfig
 from fedzda.strategies.private_spent import spent
 from fedzda.strategies.private_wrappers import wrapped
 

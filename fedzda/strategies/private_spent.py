@@ -17,7 +17,7 @@ from typing import Any
 
 from fedzda.platform.config import PrivacyConfig
 from fedzda.platform.privacy import rdp
-from fedzda.strategies.private_config import CentralConfig, LocalDpConfig
+from fedzda.strategies.config.private import CentralConfig, LocalDpConfig
 
 
 def spent(block: PrivacyConfig, rate: float, rounds: int, participation: int) -> dict[str, Any]:

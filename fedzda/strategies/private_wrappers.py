@@ -22,7 +22,7 @@ from flwr.serverapp.strategy import (
 )
 from flwr.serverapp.strategy.dp_adaptive_clipping import DifferentialPrivacyAdaptiveBase
 
-from fedzda.strategies.private_config import AdaptiveConfig, CentralConfig, FixedConfig
+from fedzda.strategies.config.private import AdaptiveConfig, CentralConfig, FixedConfig
 
 if TYPE_CHECKING:
     _Base = DifferentialPrivacyAdaptiveBase

@@ -13,7 +13,7 @@ import json
 from flwr.app import ArrayRecord, RecordDict
 
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import PropFairConfig
+from fedzda.strategies.config.fairness import PropFairConfig
 
 
 class PropFair(MeanStrategy):

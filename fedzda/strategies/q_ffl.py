@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from flwr.app import MetricRecord
 
-from fedzda.strategies.config import QFFLConfig
+from fedzda.strategies.config.fairness import QFFLConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights, inner
 
 _TINY = 1e-10

@@ -23,7 +23,7 @@ from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from fedzda.platform.devices.workload import EXTRA_BYTES
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import CONFIG
-from fedzda.strategies.config import ScaffoldConfig
+from fedzda.strategies.config.drift import ScaffoldConfig
 from fedzda.strategies.weighing import Cohort, Tensors, WeighingStrategy, Weights
 
 CONTROL = "control"

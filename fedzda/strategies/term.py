@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from flwr.app import MetricRecord
 
-from fedzda.strategies.config import TermConfig
+from fedzda.strategies.config.fairness import TermConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights
 
 

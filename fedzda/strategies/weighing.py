@@ -19,6 +19,7 @@ import torch
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
 from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.devices.work import ExtraWork
 from fedzda.platform.engines.grid import FIRST_NODE
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import ARRAYS, CONFIG, MeanStrategy
@@ -79,6 +80,7 @@ class WeighingStrategy(MeanStrategy):
         self.received = arrays_of(arrays)
         if self.needs_losses:
             record.config_records[CONFIG]["initial-loss"] = True
+            self.tell_work(record, ExtraWork(forward=1.0))
 
     def improve(
         self, server_round: int, mean: ArrayRecord, replies: list[Message], metrics: MetricRecord

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from fedzda.base import torch_rng
 from fedzda.generators.sheet import save_sheet
@@ -23,11 +22,14 @@ def save_generator(
     folder: Path,
     server_round: int,
 ) -> None:
-    """Write ``generator.safetensors`` and a sample sheet, one row of images per class."""
-    tensors = {name: torch.as_tensor(value).contiguous() for name, value in state.items()}
-    save_file(tensors, folder / "generator.safetensors")
+    """Write ``generator.safetensors`` and a sample sheet, one row of images per class.
+
+    The file says how it was made (:func:`fedzda.generators.files.read_state`), so that commands can
+    go on with the generator.
+    """
     maker = build_synthesizer(synthesizer)
-    maker.load_state(tensors, setting.image)
+    maker.load_state({name: torch.as_tensor(value) for name, value in state.items()}, setting.image)
+    maker.save(folder / "generator.safetensors")
     labels = torch.arange(setting.image.num_classes).repeat_interleave(_SHEET_PER_CLASS)
     images = maker.sample(labels, torch_rng(setting.seed, "sheet", server_round))
     save_sheet(images, labels, folder / f"samples-round-{server_round:06d}.png")

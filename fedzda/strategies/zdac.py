@@ -10,9 +10,10 @@ import torch
 from flwr.app import ArrayRecord, RecordDict
 
 from fedzda.platform.config import plain
+from fedzda.platform.devices.work import ExtraWork, images_in_steps
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import CONFIG, MeanStrategy
-from fedzda.strategies.config import ClientSideConfig, SynthesisConfig
+from fedzda.strategies.config.zda import ClientSideConfig, SynthesisConfig
 from fedzda.strategies.zda_generators import require_batchnorm, save_generator
 from fedzda.strategies.zda_jobs import Inversion, invert
 
@@ -58,6 +59,18 @@ class ClientSide(MeanStrategy):
         options = {name: getattr(self.config, name) for name in ClientSideConfig.model_fields}
         options["synthesizer"] = plain(self.config.synthesizer)
         record.config_records[CONFIG]["zda"] = json.dumps(options)
+        self.tell_work(record, self._work())
+
+    def _work(self) -> ExtraWork:
+        """Images to train on, and (``share: client``) the steps that make them."""
+        config = self.config
+        alone = config.share == "client"
+        return ExtraWork(
+            images=images_in_steps(config.synthesizer) if alone else 0,
+            fill=config.fill,
+            cap=config.cap,
+            apart=config.loss_mix == "count",
+        )
 
     def _invert(self, server_round: int, arrays: ArrayRecord) -> None:
         """Once per round: all clients of the cohort hold the same frozen model."""

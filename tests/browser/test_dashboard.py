@@ -17,7 +17,7 @@ from axe_core_python.selenium import Axe
 
 from ..e2e.dashboard_server import dashboard
 from ..unit.platform.report.make_run import add_findings, make_run, unfinish
-from .chromium import CONTRAST, NEEDED, show_as
+from .chromium import CONTRAST, NEEDED, requested, show_as
 
 pytestmark = NEEDED
 
@@ -101,13 +101,7 @@ def test_no_error_and_no_request_elsewhere(driver, address, name):
     status = "the server responded with a status of 404"
     said = [e["message"] for e in driver.get_log("browser") if status not in e["message"]]
     assert said == []
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    urls = [
-        e["params"]["request"]["url"]
-        for e in events
-        if e["method"] == "Network.requestWillBeSent"
-        and e["params"]["documentURL"].startswith(address)
-    ]
+    urls = requested(driver, address)
     assert f"{address}/static/dashboard.css" in urls
     assert [u for u in urls if not u.startswith((f"{address}/", "data:"))] == []
     assert driver.execute_script("return document.querySelectorAll('h1').length") == 1
@@ -164,15 +158,15 @@ def test_the_keyboard_reaches_everything_in_order(driver, address):
 
     look(driver, address, "runs-filtered")
     seen = []
-    for _ in range(9):
+    for _ in range(10):
         ActionChains(driver).send_keys(Keys.TAB).perform()
         at = "const at = document.activeElement; return at.className || at.name || at.textContent"
         outline = "return getComputedStyle(document.activeElement).outlineStyle"
         assert driver.execute_script(outline) != "none"
         seen.append(driver.execute_script(at))
-    links = ["skip", "brand", "Runs", "Compare", "Sweeps", "Studies"]
+    links = ["skip", "brand", "Runs", "Lives", "Compare", "Sweeps", "Studies"]
     assert seen == [*links, "q", "state", "strategy"]
-    ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.TAB * 8).key_up(Keys.SHIFT).perform()
+    ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.TAB * 9).key_up(Keys.SHIFT).perform()
     ActionChains(driver).send_keys(Keys.ENTER).perform()
     assert driver.execute_script("return document.activeElement.id") == "main"
 

@@ -1,7 +1,5 @@
 """The report in a real browser: no error, no request, everything drawn, readable, reachable."""
 
-import json
-
 import pytest
 
 from fedzda.platform.report.charts import draw_all
@@ -9,7 +7,7 @@ from fedzda.platform.report.data import collect
 from fedzda.platform.report.html import page
 
 from ..unit.platform.report.make_run import add_findings, make_run
-from .chromium import CONTRAST, NEEDED, show_as
+from .chromium import CONTRAST, NEEDED, requested, show_as
 
 pytestmark = NEEDED
 
@@ -20,7 +18,8 @@ def report(tmp_path_factory):
     name = "<img src=https://example.org/x.png onerror=alert(1)>"
     folder = tmp_path_factory.mktemp("browser")
     run = add_findings(make_run(folder / "run", name=name))
-    data = collect(run, make_run(folder / "alone", seed=1, shift=-0.02))
+    alone = make_run(folder / "alone", seed=1, shift=-0.02, strategy={"name": "local-only"})
+    data = collect(run, alone)
     path = run / "report.html"
     path.write_text(page(data, draw_all(data)), encoding="utf-8")
     return path
@@ -35,13 +34,7 @@ def test_no_console_error_and_no_request_leaves_the_page(driver, report):
     driver.get_log("performance")
     look(driver, report)
     assert driver.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    urls = [
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-        and event["params"]["documentURL"] == report.as_uri()  # not the browser's start page
-    ]
+    urls = requested(driver, report.as_uri())
     assert report.as_uri() in urls
     assert [url for url in urls if url != report.as_uri() and not url.startswith("data:")] == []
 

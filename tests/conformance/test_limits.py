@@ -1,18 +1,43 @@
 """Limit cases: switched off, a method is FedAvg, bit for bit."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from fedzda.platform import checkpoint
 from fedzda.platform.simulation import Simulation
 
 from . import tiny
+from .played import kept, run
 
 
 def weights(tmp_path, **strategy):
-    config = tiny.config(tmp_path, strategy=strategy)
-    found = Simulation.build(config).run()
-    return checkpoint.load_latest(found.path / "checkpoints").arrays
+    return arrays(tmp_path, strategy=strategy).arrays
+
+
+def arrays(tmp_path, **changes):
+    return kept(run(tmp_path, **changes))
+
+
+@pytest.fixture(scope="module")
+def fed_avg(tmp_path_factory):
+    """What FedAvg ends with, by its settings; each is run once."""
+
+    @functools.cache
+    def ends(**settings):
+        return weights(tmp_path_factory.mktemp("fed-avg"), name="fed-avg", **settings)
+
+    return ends
+
+
+def assert_equal(expected, found):
+    for name, value in expected.items():
+        assert np.array_equal(value, found[name]), name
+
+
+def assert_close(expected, found, rtol, atol):
+    for name, value in expected.items():
+        np.testing.assert_allclose(value, found[name], rtol=rtol, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -26,19 +51,8 @@ def weights(tmp_path, **strategy):
         {"name": "oversampling", "start_round": 99},
         {"name": "equal-steps", "start_round": 99},
         {"name": "fed-cog", "start_round": 99},
+        {"name": "ensemble-distillation", "start_round": 99},
         {"name": "fed-gen", "alpha": 0.0, "generator_steps": 2},
-    ],
-)
-def test_ours(tmp_path, switched_off):
-    reference = weights(tmp_path, name="fed-avg", clients_per_round=4)
-    found = weights(tmp_path, clients_per_round=4, **switched_off)
-    for name, value in reference.items():
-        assert np.array_equal(value, found[name]), name
-
-
-@pytest.mark.parametrize(
-    "switched_off",
-    [
         {"name": "term", "t": 0.0},
         {"name": "gifair", "coeff": 0.0},
         {"name": "fed-prox", "mu": 0.0},
@@ -47,11 +61,9 @@ def test_ours(tmp_path, switched_off):
         {"name": "ditto", "lam": 5.0},
     ],
 )
-def test_off_is_fed_avg_bit_for_bit(tmp_path, switched_off):
-    reference = weights(tmp_path, name="fed-avg", clients_per_round=4)
+def test_off_is_fed_avg_bit_for_bit(tmp_path, fed_avg, switched_off):
     found = weights(tmp_path, clients_per_round=4, **switched_off)
-    for name, value in reference.items():
-        assert np.array_equal(value, found[name]), name
+    assert_equal(fed_avg(clients_per_round=4), found)
 
 
 @pytest.mark.parametrize(
@@ -65,23 +77,19 @@ def test_off_is_fed_avg_bit_for_bit(tmp_path, switched_off):
         ({"name": "fed-fv", "alpha": 1.0, "tau": 0, "weighting": "size"}, "size"),
     ],
 )
-def test_off_is_fed_avg_up_to_rounding(tmp_path, switched_off, weighting):
-    reference = weights(tmp_path, name="fed-avg", clients_per_round=4, weighting=weighting)
+def test_off_is_fed_avg_up_to_rounding(tmp_path, fed_avg, switched_off, weighting):
+    reference = fed_avg(clients_per_round=4, weighting=weighting)
     found = weights(tmp_path, clients_per_round=4, **switched_off)
-    for name, value in reference.items():
-        np.testing.assert_allclose(value, found[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert_close(reference, found, rtol=1e-4, atol=1e-5)
 
 
 def test_prop_fair_with_a_large_base(tmp_path):
     """Its loss is then loss / base, which a step size as many times larger makes up for."""
     steps = {"batch_size": 16, "optimizer": {"name": "sgd", "lr": 50.0}}
     strategy = {"name": "prop-fair", "base": 1000.0}
-    config = tiny.config(tmp_path, strategy=strategy, local=steps, rounds=1)
-    found = checkpoint.load_latest(Simulation.build(config).run().path / "checkpoints").arrays
-    config = tiny.config(tmp_path, rounds=1, strategy={"name": "fed-avg"})
-    reference = checkpoint.load_latest(Simulation.build(config).run().path / "checkpoints").arrays
-    for name, value in reference.items():
-        np.testing.assert_allclose(value, found[name], rtol=1e-2, atol=1e-3, err_msg=name)
+    found = arrays(tmp_path, strategy=strategy, local=steps, rounds=1).arrays
+    reference = arrays(tmp_path, strategy={"name": "fed-avg"}, rounds=1).arrays
+    assert_close(reference, found, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +102,7 @@ def test_prop_fair_with_a_large_base(tmp_path):
 def test_flowers(tmp_path, switched_off):
     reference = weights(tmp_path, name="flwr-fed-avg", clients_per_round=4)
     found = weights(tmp_path, clients_per_round=4, **switched_off)
-    for name, value in reference.items():
-        np.testing.assert_allclose(value, found[name], rtol=1e-5, atol=1e-7)
+    assert_close(reference, found, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("batchnorm", ["naive", "strategy"])
@@ -103,36 +110,27 @@ def test_flowers_fed_avg_is_ours(tmp_path, batchnorm):
     """With every client in every round both average the same models."""
     ours = weights(tmp_path, name="fed-avg", batchnorm="naive")
     found = weights(tmp_path, name="flwr-fed-avg", batchnorm=batchnorm)
-    for name, value in ours.items():
-        np.testing.assert_allclose(value, found[name], rtol=2e-4, atol=2e-5)
+    assert_close(ours, found, rtol=2e-4, atol=2e-5)
 
 
 def test_one_client_pooled_is_fed_avg(tmp_path):
     reference = weights(tmp_path, name="fed-avg", clients_per_round=1)
     found = weights(tmp_path, name="centralised", pool="cohort", clients_per_round=1)
-    for name, value in reference.items():
-        assert np.array_equal(value, found[name]), name
+    assert_equal(reference, found)
 
 
 def test_local_only_is_fed_avg_of_one_client(tmp_path):
     """After a round, the one client of FedAvg's cohort has made the global model."""
-    alone = tiny.config(tmp_path, strategy={"name": "fed-avg", "clients_per_round": 1}, rounds=1)
-    reference = Simulation.build(alone).run()
+    reference = run(tmp_path, strategy={"name": "fed-avg", "clients_per_round": 1}, rounds=1)
     (client,) = set(reference.clients[reference.clients.phase == "train"].client)
-    found = Simulation.build(tiny.config(tmp_path, strategy={"name": "local-only"}, rounds=1)).run()
-    kept = checkpoint.load_latest(found.path / "checkpoints").clients
-    assert sorted(kept) == list(range(6))
+    found = run(tmp_path, strategy={"name": "local-only"}, rounds=1)
+    clients = kept(found).clients
+    assert sorted(clients) == list(range(6))
     assert set(found.clients[found.clients.phase == "evaluate"].stage) == {"personalised"}
     assert found.summary["stage"] == "personalised"
     assert found.summary["bytes"] == {"down": 0, "up": 0}
     assert found.summary["global_test"] == {}
-    for name, value in checkpoint.load_latest(reference.path / "checkpoints").arrays.items():
-        assert np.array_equal(value, kept[client].arrays["personal"][name]), name
-
-
-def arrays(tmp_path, **changes):
-    found = Simulation.build(tiny.config(tmp_path, **changes)).run()
-    return checkpoint.load_latest(found.path / "checkpoints")
+    assert_equal(kept(reference).arrays, clients[client].arrays["personal"])
 
 
 def test_ditto_without_pull_is_training_alone(tmp_path):
@@ -151,26 +149,24 @@ def test_fed_bn_without_batchnorm_is_fed_avg(tmp_path):
     model = {"name": "mlp"}
     reference = arrays(tmp_path, model=model, strategy={"name": "fed-avg"})
     found = arrays(tmp_path, model=model, strategy={"name": "fed-bn"})
-    for name, value in reference.arrays.items():
-        assert np.array_equal(value, found.arrays[name]), name
+    assert_equal(reference.arrays, found.arrays)
 
 
 def test_fed_bn_leaves_batchnorm_on_the_clients(tmp_path):
     found = arrays(tmp_path, strategy={"name": "fed-bn"})
     start = Simulation.build(tiny.config(tmp_path)).model.state_dict()
-    kept = found.clients[0].arrays["personal"]
-    assert kept
+    own, other = (found.clients[client].arrays["personal"] for client in (0, 1))
+    assert own
     for name, value in start.items():
-        assert np.array_equal(found.arrays[name], value.numpy()) == (name in kept), name
-    assert any(not np.array_equal(kept[n], found.clients[1].arrays["personal"][n]) for n in kept)
+        assert np.array_equal(found.arrays[name], value.numpy()) == (name in own), name
+    assert any(not np.array_equal(own[name], other[name]) for name in own)
 
 
 def test_scaffold_starts_as_fed_avg(tmp_path):
     reference = arrays(tmp_path, rounds=1, strategy={"name": "fed-avg"}).arrays
     found = arrays(tmp_path, rounds=1, strategy={"name": "scaffold"}).arrays
     later = arrays(tmp_path, rounds=2, strategy={"name": "scaffold"}).arrays
-    for name, value in reference.items():
-        assert np.array_equal(value, found[name]), name
+    assert_equal(reference, found)
     reference = arrays(tmp_path, rounds=2, strategy={"name": "fed-avg"}).arrays
     assert any(not np.array_equal(value, later[name]) for name, value in reference.items())
 
@@ -188,8 +184,7 @@ def test_fed_nova_with_equal_steps_is_fed_avg(tmp_path, momentum):
     local = {"batch_size": 8, "steps": 3, "optimizer": {"name": "sgd", "momentum": momentum}}
     reference = arrays(tmp_path, local=local, strategy={"name": "fed-avg"}).arrays
     found = arrays(tmp_path, local=local, strategy={"name": "fed-nova"}).arrays
-    for name, value in reference.items():
-        np.testing.assert_allclose(value, found[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert_close(reference, found, rtol=1e-4, atol=1e-5)
 
 
 def test_power_of_choice_without_choice_is_size_weighted_sampling(tmp_path):
@@ -197,8 +192,7 @@ def test_power_of_choice_without_choice_is_size_weighted_sampling(tmp_path):
     reference = arrays(tmp_path, strategy={**base, "sampling": "size-weighted"}).arrays
     chosen = {**base, "sampling": "power-of-choice", "candidates": 3}
     found = arrays(tmp_path, strategy=chosen).arrays
-    for name, value in reference.items():
-        assert np.array_equal(value, found[name]), name
+    assert_equal(reference, found)
 
 
 def test_power_of_choice_takes_the_highest_losses(tmp_path):
@@ -208,7 +202,7 @@ def test_power_of_choice_takes_the_highest_losses(tmp_path):
         "sampling": "power-of-choice",
         "candidates": 5,
     }
-    table = Simulation.build(tiny.config(tmp_path, strategy=strategy)).run().clients
+    table = run(tmp_path, strategy=strategy).clients
     for round_ in (1, 2, 3):
         now = table[table["round"] == round_]
         asked = now[(now.phase == "query") & (now.metric == "loss")].set_index("client").value
@@ -229,5 +223,4 @@ def test_equal_clients_weigh_the_same_either_way(tmp_path):
     by_size = arrays(tmp_path, data=data, strategy={"name": "fed-avg"}).arrays
     uniform = {"name": "fed-avg", "weighting": "uniform"}
     found = arrays(tmp_path, data=data, strategy=uniform).arrays
-    for name, value in by_size.items():
-        np.testing.assert_allclose(value, found[name], rtol=1e-6, atol=1e-8, err_msg=name)
+    assert_close(by_size, found, rtol=1e-6, atol=1e-8)

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from fedzda.base import RunError, UserError
-from fedzda.platform import checkpoint
 from fedzda.platform.simulation import Simulation
 
 from . import tiny
+from .played import same, weights
 
 KINDS = {
     "central-fixed": {"noise_multiplier": 0.05, "clipping_norm": 0.5},
@@ -24,14 +24,6 @@ LENET = {"buffers": "expose"}
 def run(output, kind, method="fed-avg", **changes):
     privacy = {"name": kind, **KINDS[kind], **LENET, **changes.pop("privacy", {})}
     return Simulation.build(tiny.config(output, method, privacy=privacy, **changes)).run()
-
-
-def weights(found):
-    return checkpoint.load_latest(found.path / "checkpoints").arrays
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(np.array_equal(first[k], second[k]) for k in first)
 
 
 @pytest.mark.parametrize("method", ["fed-avg", "flwr-fed-avg", "flwr-fed-prox"])

@@ -11,12 +11,12 @@ from fedzda.base import Turn, UserError
 from fedzda.clients.runtime import ClientRuntime
 from fedzda.clients.variants.int8 import Int8
 from fedzda.clients.weights import load_arrays
-from fedzda.platform import checkpoint
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
 
 from . import tiny
+from .played import run, same, weights
 
 
 def devices(slow, fast="full", **more):
@@ -34,18 +34,6 @@ def with_memory(entries, *sizes):
     ]
 
 
-def run(output, method="fed-avg", **changes):
-    return Simulation.build(tiny.config(output, method, **changes)).run()
-
-
-def weights(found):
-    return checkpoint.load_latest(found.path / "checkpoints").arrays
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(np.array_equal(first[k], second[k]) for k in first)
-
-
 HALF = {"name": "width", "ratio": 0.5}
 FORMS = {
     "heterofl": HALF,
@@ -55,6 +43,7 @@ FORMS = {
     "quantized": {"name": "quantized", "weights": 4},
     "quantized-tested": {"name": "quantized", "weights": 4, "train": False},
     "int8": "int8",
+    "narrow-tested": {**HALF, "train": False},
     "excluded": "excluded",
 }
 
@@ -74,7 +63,7 @@ def test_runs_and_tells_who_had_what(name, tmp_path):
     trains = summary["variants"][titles["slow"]]["trains"]
     assert ("slow" in set(trained.device)) == trains
     assert summary["by_device"]["slow"]["accuracy"]["n"] == 3
-    if FORMS[name] != "int8" and "width" in titles["slow"]:
+    if trains and "width" in titles["slow"]:
         by = trained.groupby("device")[["bytes_up", "bytes_down", "virtual_sec"]].mean()
         assert by.bytes_up["slow"] < 0.5 * by.bytes_up["fast"]
         assert by.bytes_down["slow"] < 0.5 * by.bytes_down["fast"]
@@ -202,7 +191,7 @@ def test_int8_is_what_onnx_runtime_says(tmp_path):
 
 
 WRONG = [
-    (devices("half"), "no variants named 'half'.* Known: auto, depth, excluded, full, int8"),
+    (devices("half"), "no variants named 'half'.* Known: architecture, auto, "),
     (devices({"name": "width", "ratio": 1.5}), "'ratio' should be less than or equal to 1"),
     (devices({"name": "width", "ratio": 0.0}), "'ratio' should be greater than 0"),
     (devices({"name": "width", "ratoi": 0.5}), "unknown key 'ratoi'. Did you mean 'ratio'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fedzda.platform.config import SimulationConfig
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 
 ZS_CGAN = {"name": "zs-cgan", "steps": 4, "batch_size": 20, "channels": 8}
 TWO_SPEEDS = [
@@ -26,6 +26,13 @@ TWO_SPEEDS = [
 EXTRA: dict[str, dict[str, Any]] = {
     "fed-buff": {"clients_per_round": 3, "concurrency": 4},
     "fed-gen": {"generator_steps": 4},
+    "ensemble-distillation": {
+        "start_round": 2,
+        "warmup_steps": 2,
+        "turns": 2,
+        "batch_size": 16,
+        "channels": 8,
+    },
     "fed-cog": {
         "start_round": 2,
         "synthesizer": {"name": "image-distillation", "preset": "fedcog", "steps": 3},

@@ -49,7 +49,7 @@ def net(classes):
 CASES = [
     ({"rouns": 3}, [], "study.yaml:1[0-9]?: unknown key 'rouns'. Did you mean 'rounds'"),
     ({"rounds": "ten"}, [], "'rounds' should be a valid integer"),
-    ({"rounds": 0}, [], "'rounds' should be greater than or equal to 1"),
+    ({"rounds": -1}, [], "'rounds' should be greater than or equal to 0"),
     ({}, ["data.test_fraction=1.5"], "override 'data.test_fraction=1.5'"),
     ({"strategy": {"name": "fedavg"}}, [], "Did you mean 'fed-avg'"),
     ({}, ["data.clients=5000"], "data.clients is 5000"),
@@ -93,6 +93,23 @@ def test_configuration_and_parts(tmp_path, monkeypatch, blocks, overrides, sente
     code, told = invoke(tmp_path, monkeypatch, *overrides, **blocks)
     assert code == 2, told
     assert re.search(sentence, told), told
+    assert "Traceback" not in told
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_wrong_metric_is_not_told_after_hours_of_training(tmp_path, monkeypatch):
+    """And nobody is told to go on with a run that is no longer there."""
+    code, told = invoke(tmp_path, monkeypatch, "stop={metric: acuracy, target: 0.5}", rounds=1)
+    assert code == 2
+    assert "stop.metric is 'acuracy', but clients are evaluated by accuracy, loss" in told
+    assert "fedzda resume" not in told
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_a_model_that_no_memory_holds(tmp_path, monkeypatch):
+    code, told = invoke(tmp_path, monkeypatch, "model={name: mlp, hidden: [999999999]}")
+    assert code == 1
+    assert "there is not enough memory" in told
     assert "Traceback" not in told
     assert not (tmp_path / "runs").exists()
 

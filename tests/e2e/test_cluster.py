@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster
 
 from fedzda.base import UserError
 from fedzda.platform import checkpoint
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
 from fedzda.platform.engines.cluster import join, travelling
 from fedzda.platform.simulation import Simulation
 

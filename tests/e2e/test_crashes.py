@@ -18,7 +18,7 @@ import yaml
 from fedzda.base import RunError
 from fedzda.platform import checkpoint
 from fedzda.platform.config import RayConfig
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
 from fedzda.platform.engines.cluster import start_local
 from fedzda.platform.runs import load
 from fedzda.platform.simulation import Simulation
@@ -236,8 +236,12 @@ def test_a_killed_run_resumes_to_the_same_end(running_ray, tmp_path, undisturbed
     assert_same(resumed, undisturbed)
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
-def test_ctrl_c_in_the_middle_of_a_long_round(running_ray, tmp_path, engine):
+@pytest.mark.parametrize(
+    ("engine", "number"),
+    [("inline", signal.SIGINT), ("ray", signal.SIGINT), ("ray", signal.SIGTERM)],
+)
+def test_ctrl_c_in_the_middle_of_a_long_round(running_ray, tmp_path, engine, number):
+    """And what batch systems send to the process alone."""
     path = study(tmp_path, "hang", engine={"name": engine}, rounds=4000)
     flag = tmp_path / "flag-hang"
     flag.touch()
@@ -249,7 +253,10 @@ def test_ctrl_c_in_the_middle_of_a_long_round(running_ray, tmp_path, engine):
         time.sleep(0.01)
     time.sleep(0.5)
     start = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert time.monotonic() - start < 5 * crowd()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 SHORT = ["engine={name: inline}", "report=false"]
 NOT_RUN = [["source", ".venv/bin/activate"]]
 """What a shell would do to itself."""
-EXTRAS = {"quantize": "onnxruntime", "video": "cv2"}
+EXTRAS = {"quantize": "onnxruntime", "deployment": "onnxruntime", "video": "cv2"}
 """Pages whose commands need an extra, and the module that shows whether it is there."""
 
 

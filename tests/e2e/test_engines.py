@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fedzda.platform import checkpoint
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
 from fedzda.platform.simulation import Simulation
 
 pytestmark = pytest.mark.e2e

@@ -5,7 +5,7 @@ import pytest
 
 from fedzda.base import RunError, UserError
 from fedzda.platform.config import InlineConfig, RayConfig
-from fedzda.platform.flower_app import run_apps
+from fedzda.platform.flower.app import run_apps
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 import fedzda
 from fedzda.base import UserError
 from fedzda.platform.cli.app import app
-from fedzda.platform.flower_project import read_project, with_overrides
-from fedzda.platform.flower_run import FlowerAppRun
+from fedzda.platform.flower.project import read_project, with_overrides
+from fedzda.platform.flower.run import FlowerAppRun
 
 pytestmark = pytest.mark.e2e
 APP = Path(__file__).parent / "flower_quickstart"
@@ -51,7 +51,7 @@ def test_it_gets_our_records_and_our_report(folder):
     assert losses["worst10"] == losses["max"], "of a loss the highest is the worst"
     page = (run.path / "report.html").read_text()
     assert "quickstart-digits" in page
-    assert "eval_acc" in page
+    assert "Mean eval acc" in page
     assert (folder / "final_model.pt").exists(), "the app did what it does on Flower"
     config = (run.path / "config.yaml").read_text()
     assert "learning-rate: 0.2" in config

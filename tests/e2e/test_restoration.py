@@ -13,11 +13,11 @@ from fedzda.clients.runtime import ClientRuntime
 from fedzda.clients.weights import snapshot
 from fedzda.platform.cli.app import app
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
+from fedzda.platform.data.dealing import dealt
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.recorder import read_clients
 from fedzda.platform.records import Content
-from fedzda.platform.simulation import dealt
 
 pytestmark = pytest.mark.e2e
 

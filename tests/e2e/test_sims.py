@@ -7,7 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fedzda.platform.cli.app import app
-from fedzda.platform.config_load import shipped
+from fedzda.platform.config.load import shipped
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedzda.platform.cli.app import app
-from fedzda.platform.yaml_loader import dump
+from fedzda.platform.config.yaml_loader import dump
 
 pytestmark = pytest.mark.e2e
 

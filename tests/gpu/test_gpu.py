@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
 from fedzda.platform.engines.placement import place
 from fedzda.platform.simulation import Simulation
 

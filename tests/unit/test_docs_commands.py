@@ -11,12 +11,13 @@ from typer.main import get_command
 from fedzda.platform.cli.app import app
 from fedzda.platform.cli.explain import explanation
 from fedzda.platform.cli.kinds import listable
-from fedzda.platform.config_load import load_config, shipped
+from fedzda.platform.config.load import load_config, shipped
+from fedzda.platform.lifecycle.load import load_life, shipped_lives
 from fedzda.platform.sweep.load import load_sweep, shipped_sweeps
 
 from ..documented import NEEDS, PAGES, ROOT, blocks, commands, label, words
 
-ELSEWHERE = ("source", "export", "cd", "ray", "pytest")
+ELSEWHERE = ("source", "export", "cd", "ray", "pytest", "openssl", "ssh-keygen", "echo")
 """Programs that are not ours; what stands behind them is not looked at."""
 
 
@@ -89,7 +90,9 @@ def look_up_simulation(params):
     source = str(params["source"])
     if params.get("flower_app") or source.isupper():
         return
-    if not source.endswith((".yaml", ".yml")):
+    if source in shipped_lives():
+        load_life(shipped_lives()[source], params.get("overrides") or [])
+    elif not source.endswith((".yaml", ".yml")):
         assert source in shipped(), f"no-such simulation: {source}"
         load_config(source, [o for o in params.get("overrides") or [] if "…" not in o])
 
@@ -134,8 +137,32 @@ def check_python(arguments):
         assert (ROOT / arguments[0]).is_file(), f"no-such file: {arguments[0]}"
 
 
+def check_flwr(arguments):
+    from flwr.cli.app import app as flwr
+
+    command, rest = get_command(flwr), arguments
+    while hasattr(command, "resolve_command"):
+        name, command, rest = command.resolve_command(click.Context(command), rest)
+    command.make_context(name, list(rest))
+
+
+def check_superlink(arguments):
+    from flwr.superlink.cli.flower_superlink import _parse_args_run_superlink
+
+    _parse_args_run_superlink().parse_args(arguments)
+
+
+def check_supernode(arguments):
+    from flwr.supernode.cli.flower_supernode import _parse_args_run_supernode
+
+    _parse_args_run_supernode().parse_args(arguments)
+
+
 CHECKS = {
     "fedzda": check_fedzda,
+    "flwr": check_flwr,
+    "flower-superlink": check_superlink,
+    "flower-supernode": check_supernode,
     "make": check_make,
     "pip": check_pip,
     "python": check_python,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

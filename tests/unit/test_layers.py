@@ -18,10 +18,10 @@ MAY_IMPORT = {
     "strategies": {"base", "platform", "generators", "compression"},
 }
 FLOWER = (
-    "platform/engines/flower.py",
-    "platform/engines/grid.py",
+    *(f"platform/deployment/{name}.py" for name in ("client", "server")),
+    *(f"platform/engines/{name}.py" for name in ("deployed", "flower", "grid", "messages")),
     "platform/finish.py",
-    "platform/flower_app.py",
+    "platform/flower/app.py",
     "platform/parts.py",
     "platform/records.py",
     "platform/rounds.py",

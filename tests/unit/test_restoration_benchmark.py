@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedzda.platform.config_load import load_config
+from fedzda.platform.config.load import load_config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 

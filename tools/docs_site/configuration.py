@@ -14,7 +14,7 @@ from fedzda.platform import plugins
 from fedzda.platform.cli.fields import default_text, field_text
 from fedzda.platform.cli.kinds import KINDS
 from fedzda.platform.config import SimulationConfig, slots
-from fedzda.platform.config_problems import block_classes
+from fedzda.platform.config.problems import block_classes
 
 _FOLDER = "reference/configuration"
 

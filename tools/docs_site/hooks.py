@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import access
 import api
 import command_line
 import configuration
@@ -58,8 +59,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """The name of the search dialog, which the theme leaves out."""
-    return output.replace('role="dialog">', 'role="dialog" aria-label="Search">')
+    """Names and keyboard focus that the theme leaves out."""
+    return access.reachable(output)
 
 
 _EXAMPLE_PAGE = "guides/example-plug-in.md"

@@ -62,7 +62,7 @@ def classifier_of(
 
 def block_of(text: str) -> dict[str, Any]:
     """``lenet-bn``, ``package.module:Name`` or ``{name: …, …}`` as a block of configuration."""
-    from fedzda.platform.yaml_loader import parse_value
+    from fedzda.platform.config.yaml_loader import parse_value
 
     value = parse_value(text)
     if isinstance(value, dict):
@@ -127,23 +127,12 @@ def configured(
     Raises:
         UserError: With all that is wrong.
     """
-    from pydantic import ValidationError
-
-    from fedzda.platform.config import specialise
-    from fedzda.platform.config_problems import Problem, from_pydantic, render
-    from fedzda.platform.overrides import Sources, apply_overrides
+    from fedzda.platform.config.load import validated
+    from fedzda.platform.config.overrides import Sources, apply_overrides
 
     sources = Sources(label)
     raw, unusable = apply_overrides(dict(block), settings, sources)
-    problems = [Problem((), sentence, override=text) for text, sentence in unusable]
-    special = specialise(model, raw)
-    try:
-        config = special.model_validate(raw)
-    except ValidationError as error:
-        problems += from_pydantic(error, special, raw)
-    if problems:
-        raise UserError(*render(problems, sources))
-    return config
+    return validated(model, raw, sources, unusable)
 
 
 def new_folder(out: str | None, parent: str, stem: str) -> Path:
@@ -203,17 +192,49 @@ def fitted(
         Figures of the fit, ``count`` images in [0, 1], and their labels in a random order, all
         classes alike.
     """
+    from fedzda.base import torch_rng
+
+    classes, rng = range(made_of.image.num_classes), torch_rng(seed, "synthesize-fit")
+    typer.echo(f"inverting {type(made_of.model).__name__} with {described(maker)['name']} …")
+    figures = maker.fit(made_of.model, classes, made_of.image, rng)
+    return figures, *sampled(maker, len(classes), count, seed)
+
+
+def sampled(
+    maker: Synthesizer, classes: int, count: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``count`` images in [0, 1] of a fitted synthesizer, and their labels in a random order, all
+    classes alike."""
     import torch
 
     from fedzda.base import torch_rng
 
-    classes = range(made_of.image.num_classes)
-    fit_rng, rng = torch_rng(seed, "synthesize-fit"), torch_rng(seed, "synthesize-sample")
-    typer.echo(f"inverting {type(made_of.model).__name__} with {described(maker)['name']} …")
-    figures = maker.fit(made_of.model, classes, made_of.image, fit_rng)
-    labels = torch.arange(len(classes)).repeat(-(-count // len(classes)))[:count]
+    rng = torch_rng(seed, "synthesize-sample")
+    labels = torch.arange(classes).repeat(-(-count // classes))[:count]
     labels = labels[torch.randperm(count, generator=rng)]
-    return figures, maker.sample(labels, rng), labels
+    return maker.sample(labels, rng), labels
+
+
+def saved_synthesizer(path: Path, image: ImageSpec) -> Synthesizer:
+    """A fitted synthesizer from a file that ``fedzda synthesize`` or a run has written.
+
+    Raises:
+        UserError: No such file, no synthesizer, or one for other images.
+    """
+    from fedzda.generators.files import read_state
+    from fedzda.platform.parts import build_synthesizer
+
+    saved = read_state(path)
+    theirs, ours = saved.image, (image.shape, image.num_classes)
+    if theirs is not None and (theirs.shape, theirs.num_classes) != ours:
+        raise UserError(
+            f"the generator '{path}' makes images of shape {theirs.shape} and {theirs.num_classes} "
+            f"classes, and the classifier takes {ours[0]} and {ours[1]}. Name one for the same "
+            "images."
+        )
+    maker = build_synthesizer(saved.config)
+    maker.load_state(saved.state, image)
+    return maker
 
 
 def real_data(

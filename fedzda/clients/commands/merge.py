@@ -77,6 +77,12 @@ def merge(
     assert isinstance(config, MergeConfig)
     path = _new_file(out, seed)
     given = [classifier_of(each, model, shape, classes, mean, std) for each in (first, second)]
+    if shared := _shared(first, second):
+        typer.echo(
+            f"note: both have the classes {shared}; the result has each of them twice, and tells "
+            "images of the one from images of the other.",
+            err=True,
+        )
     wanted = ((first, test_first, "--test-first"), (second, test_second, "--test-second"))
     known = [
         real_data(checkpoint, data, option, own.image)
@@ -96,6 +102,18 @@ def merge(
     }
     _write(path, made, record)
     _print(record, given, path)
+
+
+def _shared(first: str, second: str) -> str:
+    """Names of the classes that two run folders have in common; empty for files of weights."""
+    from fedzda.clients.classifiers import federation_of
+    from fedzda.platform.report.units import names
+
+    folders = [Path(first), Path(second)]
+    if not all(folder.is_dir() for folder in folders):
+        return ""
+    one, two = (federation_of(folder).class_names for folder in folders)
+    return names([name for name in one if name in two], limit=6)
 
 
 def _new_file(out: str | None, seed: int) -> Path:

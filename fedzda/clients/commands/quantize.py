@@ -23,6 +23,8 @@ from fedzda.clients.commands.arguments import (
     fitted,
     new_folder,
     real_data,
+    sampled,
+    saved_synthesizer,
     synthesizer_of,
 )
 
@@ -64,7 +66,10 @@ def quantize(
     ] = 8,
     data: Annotated[
         str,
-        typer.Option(metavar="NAME", help="real, noise, or a synthesizer's name or block."),
+        typer.Option(
+            metavar="NAME",
+            help="real, noise, a synthesizer's name or block, or a saved generator (.safetensors).",
+        ),
     ] = "zs-cgan",
     stage: Annotated[
         str, typer.Option(metavar="STAGE", help="ptq, adaround (learned rounding) or qat.")
@@ -91,7 +96,7 @@ def quantize(
     made_of = classifier_of(checkpoint, model, shape, classes, mean, std)
     known = real_data(checkpoint, test, "--test", made_of.image)
     tested = _tested(known, made_of.image)
-    maker = _maker(data, known)
+    maker = _maker(data, known, made_of.image)
     name = data if maker is None else described(maker)["name"]
     folder = new_folder(out, "quantized", f"w{weights}a{activations}_{name}_s{seed}")
     _rehearse(made_of, config, export)
@@ -132,10 +137,12 @@ def _config(weights: int, activations: int, stage: str, settings: list[str]) -> 
     return config
 
 
-def _maker(data: str, known: Federation | None) -> Synthesizer | None:
+def _maker(data: str, known: Federation | None, image: ImageSpec) -> Synthesizer | None:
     """The synthesizer that ``--data`` names; None for real images and noise."""
     from fedzda.base import UserError
 
+    if _is_file(data):
+        return saved_synthesizer(Path(data), image)
     if data == "noise":
         return None
     if data == "real":
@@ -146,6 +153,11 @@ def _maker(data: str, known: Federation | None) -> Synthesizer | None:
             )
         return None
     return synthesizer_of(data, [])
+
+
+def _is_file(data: str) -> bool:
+    """Whether ``--data`` names a saved generator."""
+    return data.endswith(".safetensors")
 
 
 def _rehearse(made_of: Classifier, config: QuantizeConfig, export: bool) -> None:
@@ -185,7 +197,11 @@ def _source(
     from fedzda.generators.collapse import collapse_figures, collapse_warnings
 
     if maker is not None:
-        figures, pixels, labels = fitted(maker, made_of, count, seed)
+        figures: dict[str, float] = {}
+        if _is_file(data):
+            pixels, labels = sampled(maker, made_of.image.num_classes, count, seed)
+        else:
+            figures, pixels, labels = fitted(maker, made_of, count, seed)
         some, theirs = pixels[:_COMPARED], labels[:_COMPARED]
         spread = collapse_figures(made_of.model, some, theirs, made_of.image)
         return Source(Images(pixels, labels), maker, figures, collapse_warnings(spread))

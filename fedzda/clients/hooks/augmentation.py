@@ -13,20 +13,7 @@ import torch
 
 from fedzda.base import torch_rng
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
-
-
-def deficit(counts: torch.Tensor, fill: str, cap: float) -> torch.Tensor:
-    """Synthetic samples per class for a client with ``counts`` (C,) real ones.
-
-    ``to_max``: up to the largest class; ``to_mean``: up to the mean over the classes it has. No
-    class gets more than ``cap * sum(counts) / C``, rounded up; ``every_class``: all get that many.
-    """
-    held = counts[counts > 0]
-    limit = int(-(-cap * float(counts.sum()) // len(counts)))
-    if fill == "every_class":
-        return torch.full_like(counts, limit)
-    level = counts.max() if fill == "to_max" else held.double().mean().round().long()
-    return (level - counts).clamp(min=0, max=limit)
+from fedzda.platform.devices.work import deficit
 
 
 def class_counts(run: LocalRun) -> torch.Tensor:
@@ -50,7 +37,8 @@ class Augmentation(Hook):
         """Get the images; with ``loss_mix: equal`` they join the data, else they stay apart."""
         self.options: dict[str, Any] = json.loads(run.config[self.request])
         self.synthetic: Batch | None = None
-        need = deficit(class_counts(run), self.options["fill"], self.options["cap"])
+        counts = class_counts(run).numpy()
+        need = torch.from_numpy(deficit(counts, self.options["fill"], self.options["cap"]))
         run.details["requested"] = need.double().tolist()
         run.metrics["synthetic"] = 0.0
         if int(need.sum()) == 0:

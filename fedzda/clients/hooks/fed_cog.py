@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from fedzda.base import torch_rng
-from fedzda.clients.hooks.augmentation import class_counts, deficit
+from fedzda.clients.hooks.augmentation import class_counts
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.weights import snapshot
 from fedzda.generators.losses import kl_divergence
+from fedzda.platform.devices.work import deficit
 from fedzda.platform.parts import build_synthesizer
 
 PREVIOUS = "previous"
@@ -33,7 +34,8 @@ class ComplementaryImages(Hook):
         self.images: torch.Tensor | None = None
         if not self.options["active"]:
             return
-        need = deficit(class_counts(run), self.options["fill"], self.options["cap"])
+        counts = class_counts(run).numpy()
+        need = torch.from_numpy(deficit(counts, self.options["fill"], self.options["cap"]))
         run.metrics["synthetic"] = float(need.sum())
         if int(need.sum()) == 0:
             return

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from fedzda.base import numpy_rng
-from fedzda.clients.hooks.augmentation import class_counts, deficit
+from fedzda.clients.hooks.augmentation import class_counts
 from fedzda.clients.hooks.base import Hook, LocalRun
+from fedzda.platform.devices.work import balancing, deficit
 
 
 class Oversampling(Hook):
@@ -24,7 +25,7 @@ class Oversampling(Hook):
     def start(self, run: LocalRun) -> None:
         """Add the repetitions; ``extra`` says how many."""
         options: dict[str, Any] = json.loads(run.config["oversampling"])
-        counts = class_counts(run)
+        counts = class_counts(run).numpy()
         total = None
         if options["amount"] == "as-zdac":
             total = int(deficit(counts, options["fill"], options["cap"]).sum())
@@ -33,7 +34,7 @@ class Oversampling(Hook):
         if options["repeat"] == "all":
             rows = repeated(np.arange(len(labels)), total or 0, rng)
         else:
-            extra = balanced(counts.numpy(), total)
+            extra = balanced(counts, total)
             held = [repeated(np.flatnonzero(labels == c), n, rng) for c, n in enumerate(extra)]
             rows = np.concatenate(held)
         run.metrics["extra"] = float(len(rows))
@@ -49,7 +50,7 @@ def balanced(counts: np.ndarray, total: int | None) -> np.ndarray:
         total: Repetitions in all; None: as many as it takes to reach the largest class.
     """
     held = counts > 0
-    extra = np.where(held, counts.max() - counts, 0)
+    extra = balancing(counts)
     if total is None:
         return extra
     if total >= extra.sum():

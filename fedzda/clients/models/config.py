@@ -16,6 +16,14 @@ DeepNorm = Literal["batch", "group"]
 """Normalisation of networks that do not train without one."""
 
 
+class DeepConfig(StrictConfig):
+    """What networks that do not train without a normalisation share."""
+
+    name: str
+    norm: DeepNorm = "batch"
+    """Normalisation: batch or group."""
+
+
 class MLPConfig(StrictConfig):
     """Fully connected network on flattened pixels."""
 
@@ -34,7 +42,7 @@ class CNNConfig(StrictConfig):
     """Normalisation after each convolution: batch, group or none (as published)."""
 
 
-class LeNetConfig(StrictConfig):
+class LeNetBNConfig(StrictConfig):
     """LeNet with normalisation after both convolutions and the first linear layer."""
 
     name: Literal["lenet-bn"] = "lenet-bn"
@@ -45,60 +53,46 @@ class LeNetConfig(StrictConfig):
     """Normalisation: batch, group or none."""
 
 
-class ResNet8Config(StrictConfig):
+class ResNet8Config(DeepConfig):
     """CIFAR ResNet with 8 weighted layers."""
 
     name: Literal["resnet-8"] = "resnet-8"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
-class ResNet20Config(StrictConfig):
+class ResNet20Config(DeepConfig):
     """CIFAR ResNet with 20 weighted layers."""
 
     name: Literal["resnet-20"] = "resnet-20"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
-class ResNet32Config(StrictConfig):
+class ResNet32Config(DeepConfig):
     """CIFAR ResNet with 32 weighted layers, as class-incremental studies use it."""
 
     name: Literal["resnet-32"] = "resnet-32"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
-class ResNet18Config(StrictConfig):
+class ResNet18Config(DeepConfig):
     """ResNet-18 with a 3x3 stem and no first pooling."""
 
     name: Literal["resnet-18"] = "resnet-18"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
-class WRN161Config(StrictConfig):
+class WRN161Config(DeepConfig):
     """Wide ResNet of depth 16 and width 1."""
 
     name: Literal["wrn-16-1"] = "wrn-16-1"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
-class WRN402Config(StrictConfig):
+class WRN402Config(DeepConfig):
     """Wide ResNet of depth 40 and width 2."""
 
     name: Literal["wrn-40-2"] = "wrn-40-2"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
-class MobileNetV2Config(StrictConfig):
+class MobileNetV2Config(DeepConfig):
     """MobileNetV2 with the strides of its CIFAR form."""
 
     name: Literal["mobilenet-v2"] = "mobilenet-v2"
-    norm: DeepNorm = "batch"
-    """Normalisation: batch or group."""
 
 
 class DiffusionUNetConfig(StrictConfig):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fedzda.base import ImageSpec, StrictConfig, UserError
-from fedzda.clients.models.config import LeNetConfig, Norm
+from fedzda.clients.models.config import LeNetBNConfig, Norm
 from fedzda.clients.models.layers import norm_1d, norm_2d
 
 _KERNEL = 5
@@ -34,7 +34,7 @@ class LeNetBN(nn.Module):
         UserError: The images are smaller than 4x4.
     """
 
-    Config = LeNetConfig
+    Config = LeNetBNConfig
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class LeNetBN(nn.Module):
     @classmethod
     def build(cls, config: StrictConfig, image: ImageSpec) -> LeNetBN:
         """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, LeNetConfig)
+        assert isinstance(config, LeNetBNConfig)
         channels, height, width = image.shape
         return cls(channels, image.num_classes, (height, width), config.norm, config.width)
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fedzda.base import ImageSpec, StrictConfig
 from fedzda.clients.models.config import DeepNorm, MobileNetV2Config
+from fedzda.clients.models.deep import DeepModel, kaiming_convolutions
 from fedzda.clients.models.layers import norm_2d
-from fedzda.clients.models.resnet import kaiming_convolutions
 
 _STAGES = (
     # expansion, channels, blocks, stride of the first block
@@ -56,7 +55,7 @@ class InvertedResidual(nn.Module):
         return out + x_NCHW if self.residual else out
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(DeepModel):
     """Stem, seventeen inverted residuals, 1x1 head, global average, linear classifier.
 
     Args:
@@ -80,12 +79,6 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Linear(_HEAD_CHANNELS, num_classes)
         kaiming_convolutions(self)
-
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> MobileNetV2:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, MobileNetV2Config)
-        return cls(image.shape[0], image.num_classes, config.norm)
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """Logits ``(N, num_classes)`` of normalised images."""

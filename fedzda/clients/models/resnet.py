@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fedzda.base import ImageSpec, StrictConfig
 from fedzda.clients.models.config import (
     DeepNorm,
     ResNet8Config,
@@ -21,6 +20,7 @@ from fedzda.clients.models.config import (
     ResNet20Config,
     ResNet32Config,
 )
+from fedzda.clients.models.deep import DeepModel, kaiming_convolutions
 from fedzda.clients.models.layers import norm_2d
 
 
@@ -87,7 +87,7 @@ class BasicBlock(nn.Module):
         return torch.relu(out) if self.relu else out
 
 
-class ResNet(nn.Module):
+class ResNet(DeepModel):
     """3x3 stem, stages of basic blocks, global average, linear classifier.
 
     ``stages`` names the last module of every stage.
@@ -153,12 +153,6 @@ class ResNet8(ResNet):
     def __init__(self, in_channels: int, num_classes: int, norm: DeepNorm = "batch") -> None:
         super().__init__(in_channels, num_classes, (16, 32, 64), 1, norm, project=False)
 
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> ResNet8:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, ResNet8Config)
-        return cls(image.shape[0], image.num_classes, config.norm)
-
 
 class ResNet20(ResNet):
     """CIFAR ResNet with three blocks per stage; arguments as :class:`ResNet8`."""
@@ -167,12 +161,6 @@ class ResNet20(ResNet):
 
     def __init__(self, in_channels: int, num_classes: int, norm: DeepNorm = "batch") -> None:
         super().__init__(in_channels, num_classes, (16, 32, 64), 3, norm, project=False)
-
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> ResNet20:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, ResNet20Config)
-        return cls(image.shape[0], image.num_classes, config.norm)
 
 
 class ResNet32(ResNet):
@@ -184,12 +172,6 @@ class ResNet32(ResNet):
         channels = (16, 32, 64)
         super().__init__(in_channels, num_classes, channels, 5, norm, project=True, last_relu=False)
 
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> ResNet32:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, ResNet32Config)
-        return cls(image.shape[0], image.num_classes, config.norm)
-
 
 class ResNet18(ResNet):
     """ResNet-18 with a CIFAR stem and projection shortcuts; arguments as :class:`ResNet8`."""
@@ -198,16 +180,3 @@ class ResNet18(ResNet):
 
     def __init__(self, in_channels: int, num_classes: int, norm: DeepNorm = "batch") -> None:
         super().__init__(in_channels, num_classes, (64, 128, 256, 512), 2, norm, project=True)
-
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> ResNet18:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, ResNet18Config)
-        return cls(image.shape[0], image.num_classes, config.norm)
-
-
-def kaiming_convolutions(model: nn.Module) -> None:
-    """Initialise the convolutions of ``model`` with He's normal rule (fan out), in place."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -7,10 +7,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fedzda.base import ImageSpec, StrictConfig
 from fedzda.clients.models.config import DeepNorm, WRN161Config, WRN402Config
+from fedzda.clients.models.deep import DeepModel, kaiming_convolutions
 from fedzda.clients.models.layers import norm_2d
-from fedzda.clients.models.resnet import kaiming_convolutions
 
 
 class PreActivationBlock(nn.Module):
@@ -37,7 +36,7 @@ class PreActivationBlock(nn.Module):
         return out + (x_NCHW if self.shortcut is None else self.shortcut(active))
 
 
-class WideResNet(nn.Module):
+class WideResNet(DeepModel):
     """Stem of 16 channels, three stages of 16, 32 and 64 times ``widen`` channels.
 
     Args:
@@ -89,12 +88,6 @@ class WRN161(WideResNet):
     def __init__(self, in_channels: int, num_classes: int, norm: DeepNorm = "batch") -> None:
         super().__init__(in_channels, num_classes, 16, 1, norm)
 
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> WRN161:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, WRN161Config)
-        return cls(image.shape[0], image.num_classes, config.norm)
-
 
 class WRN402(WideResNet):
     """WRN-40-2; arguments as :class:`WRN161`."""
@@ -103,9 +96,3 @@ class WRN402(WideResNet):
 
     def __init__(self, in_channels: int, num_classes: int, norm: DeepNorm = "batch") -> None:
         super().__init__(in_channels, num_classes, 40, 2, norm)
-
-    @classmethod
-    def build(cls, config: StrictConfig, image: ImageSpec) -> WRN402:
-        """The model of a configuration block for the images of a data set."""
-        assert isinstance(config, WRN402Config)
-        return cls(image.shape[0], image.num_classes, config.norm)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import nn
 
-from fedzda.base import ImageSpec, StrictConfig
+from fedzda.base import Cost, ImageSpec, StrictConfig, Variant
 
 if TYPE_CHECKING:
     from fedzda.clients.hooks.base import LocalRun
@@ -39,6 +39,9 @@ class Task(ABC):
     """The metric that reports and selections look at."""
     higher_is_better: ClassVar[bool]
     """Direction of ``primary``."""
+    means_only: ClassVar[tuple[str, ...]] = ()
+    """Metrics that do not say how well a client is served: counts, constants of its data such as
+    the figure of what goes in, costs. Reports give their mean, and no fairness figures."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -77,20 +80,56 @@ class Task(ABC):
         """After the last step of the task that :meth:`for_client` gave."""
         return
 
-    def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
+    def given(self, image: ImageSpec) -> ImageSpec:
+        """What a model takes in a test: by default the normalised images of the data set.
+
+        Forms of the model for devices are made, quantized and counted on images like these.
+
+        Args:
+            image: The images of the data set.
+        """
+        return image
+
+    def shown(self, batch: Batch) -> torch.Tensor:
+        """What a model takes of a batch in a test, ``(N, C, H, W)`` as :meth:`given` says.
+
+        Forms of the model set ranges and statistics on it.
+        """
+        return batch["image"]
+
+    def passes(self, image: ImageSpec) -> float:
+        """What a training step takes for one sample: its forward pass over that of a test."""
+        return 1.0
+
+    def cost(self, variant: Variant, model: nn.Module) -> Cost:
+        """What a form of ``model`` takes on a device that uses it for this task."""
+        return variant.cost()
+
+    def client_figures(
+        self, runtime: ClientRuntime, client: int, model: nn.Module
+    ) -> dict[str, float]:
         """Figures of one client that are no sums over samples, in the last evaluation on its test
         split (with ``stop:`` in every one, since any may be the last); by default there are none.
 
         Args:
-            runtime: Holds the evaluated model and the data.
+            runtime: Holds the data.
             client: Number of the client.
+            model: What the client tests: the global model, or its device's form of it.
         """
         return {}
 
-    def sheet(self, model: nn.Module, batch: Batch, class_names: list[str]) -> torch.Tensor | None:
-        """A picture ``(3, height, width)`` in [0, 1] of what ``model`` makes of a few samples.
+    def sheet(
+        self, models: Mapping[str, nn.Module], batch: Batch, class_names: list[str]
+    ) -> torch.Tensor | None:
+        """A picture ``(3, height, width)`` in [0, 1] of what models make of a few samples.
 
         The report shows it; None where there is nothing to see.
+
+        Args:
+            models: By the name of their form: the global model alone (``full``), or one model for
+                every form that devices run.
+            batch: The samples.
+            class_names: Names of the classes.
         """
         return None
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from fedzda.base import StrictConfig
-from fedzda.compression.diffusion.config import FRDiffConfig, TDQConfig, TDQTrainingConfig
+from fedzda.compression.diffusion.config import TDQTrainingConfig
 from fedzda.vision.gsanet.config import AugmentationConfig
 
 
@@ -42,28 +42,6 @@ class SegmentationConfig(StrictConfig):
     """Tolerance of the boundary F score in pixels."""
 
 
-class SamplingVariantConfig(StrictConfig):
-    """How a device samples: with all steps, or cheaper."""
-
-    steps: int | None = Field(default=None, ge=2)
-    """Sampling steps; left out: ``task.sampling_steps``."""
-    frdiff: FRDiffConfig | None = None
-    """Reuse features over steps; left out: not."""
-    tdq: TDQConfig | None = None
-    """Quantize the network, its steps fitted without images; left out: float."""
-
-    @property
-    def title(self) -> str:
-        """A short name, such as ``frdiff-2 tdq-w4a8``."""
-        parts = [] if self.steps is None else [f"ddim-{self.steps}"]
-        if self.frdiff is not None:
-            parts.append(f"frdiff-{self.frdiff.interval}")
-        if self.tdq is not None:
-            bits = self.tdq
-            parts.append(f"{bits.method}-w{bits.weight_bits}a{bits.activation_bits}")
-        return " ".join(parts) or "full"
-
-
 class DiffusionConfig(StrictConfig):
     """A denoising diffusion model: T = 1000 time steps, linear betas from 1e-4 to 0.02."""
 
@@ -84,13 +62,12 @@ class DiffusionConfig(StrictConfig):
     judge_steps: int = Field(default=600, ge=1)
     """Training steps of that classifier, on batches of 64."""
     sampling_steps: int = Field(default=50, ge=2)
-    """Steps of deterministic DDIM."""
+    """Steps of deterministic DDIM; devices may have a way of their own (variants ``ddim``,
+    ``frdiff`` and ``tdq``)."""
     clip: bool = True
     """Clip the predicted image to [-1, 1] at every step, without which samples of a model that is
     not trained to the end may run away."""
-    variants: list[SamplingVariantConfig] = Field(default=[SamplingVariantConfig()], min_length=1)
-    """How devices sample: client ``k`` as number ``k`` modulo their count says."""
     calibration_passes: int = Field(default=20, ge=1)
-    """Forward passes, on 32 noisy images each, that set the first steps of quantized variants."""
+    """Forward passes, on 32 noisy images each, that set the first steps of variant ``tdq``."""
     fitting: TDQTrainingConfig = TDQTrainingConfig(steps=150, batch_size=32, lr=2e-3)
-    """Fitting of the steps of quantized variants, on trajectories of the model itself."""
+    """Fitting of the steps of variant ``tdq``, on trajectories of the model itself."""

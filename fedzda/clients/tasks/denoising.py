@@ -54,10 +54,11 @@ class Denoising(Restoration):
 
     Config = DenoisingConfig
     shown_before = "noisy"
+    means_only = ("noisy_psnr", "gaussian_psnr", "bilateral_psnr", "frames")
 
     def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
         assert isinstance(config, DenoisingConfig)
-        super().__init__(config, image)
+        super().__init__(config, image, config.patch)
         self.config = config
         self.sensor: Sensor | None = None
         self.columns = ("image", "clean", "label", CLIENT)
@@ -97,8 +98,10 @@ class Denoising(Restoration):
             noisy[own], truth[own] = self.sensor.shoot(scenes[own], client, rng)
         return noisy, truth
 
-    def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
-        """What the model gains on the client's test images, and figures of its clip if wanted.
+    def client_figures(
+        self, runtime: ClientRuntime, client: int, model: nn.Module
+    ) -> dict[str, float]:
+        """What ``model`` gains on the client's test images, and figures of its clip if wanted.
 
         ``noisy_psnr`` in dB, ``gaussian_psnr`` and ``bilateral_psnr`` (each at the best strength
         for this client, which no filter would know), ``gain_over_noisy`` and ``gain_over_filters``:
@@ -111,7 +114,8 @@ class Denoising(Restoration):
         pairs = [
             self.example(runtime.batch(rows[place : place + 1]), 0) for place in range(len(rows))
         ]
-        model = self._mean_psnr(pairs, partial(self.restored, runtime.model))
+        improve = partial(self.restored, model)
+        reached = self._mean_psnr(pairs, improve)
         noisy = self._mean_psnr(pairs, torch.clone)
         best = {
             f"{name}_psnr": max(self._mean_psnr(pairs, one) for one in strengths)
@@ -120,13 +124,13 @@ class Denoising(Restoration):
         figures = {
             "noisy_psnr": noisy,
             **best,
-            "gain_over_noisy": model - noisy,
-            "gain_over_filters": model - max(best.values()),
+            "gain_over_noisy": reached - noisy,
+            "gain_over_filters": reached - max(best.values()),
         }
         if self.config.video is not None:
             from fedzda.clients.tasks.video import clip_figures
 
-            figures |= clip_figures(pairs, partial(self.restored, runtime.model), self.config.video)
+            figures |= clip_figures(pairs, improve, self.config.video)
         return figures
 
     def _mean_psnr(self, pairs: list[Pair], improve: Filter) -> float:

@@ -7,6 +7,8 @@ not depend on batches, workers or rounds.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +16,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fedzda.base import ImageSpec, StrictConfig, UserError, torch_rng
+from fedzda.base import Cost, ImageSpec, StrictConfig, Turn, UserError, Variant, torch_rng
 from fedzda.clients.tasks.base import Batch, Outputs, Task
 from fedzda.clients.tasks.config import DiffusionConfig
 from fedzda.clients.tasks.diffusion_judge import compare_sets, train_judge
-from fedzda.clients.tasks.diffusion_sampling import deployed, draw_rows, gflop, make_sampler
+from fedzda.clients.tasks.diffusion_sampling import (
+    deployed,
+    draw_rows,
+    gflop,
+    make_sampler,
+    plain_sampler,
+    saved_bytes,
+)
 from fedzda.clients.tasks.trial import answer_shape, worded
+from fedzda.clients.variants.costs import measured
+from fedzda.clients.variants.sampling import way_of
 from fedzda.compression.diffusion.sampling import add_noise
 
 if TYPE_CHECKING:
@@ -42,6 +53,7 @@ class Diffusion(Task):
     columns = ("image", "label")
     primary = "noise_error"
     higher_is_better = False
+    means_only = ("gflop_per_image",)
 
     def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
         assert isinstance(config, DiffusionConfig)
@@ -89,28 +101,46 @@ class Diffusion(Task):
         errors: list[float] = (statistics["error"] / statistics["count"]).tolist()
         return {"bin_error": errors}
 
-    def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
+    def passes(self, image: ImageSpec) -> float:
+        """One sampling step of all."""
+        return 1.0 / self.config.sampling_steps
+
+    def cost(self, variant: Variant, model: nn.Module) -> Cost:
+        """What a device takes to make one image in its way: multiply-adds of all sampling steps,
+        without those that reuse saves; bytes with packed weights."""
+        turn = Turn(0, 0, 0, training=False)
+        tested = variant.deploy(variant.build(model, turn), None, turn)
+        way, net = way_of(tested), deployed(tested)
+        sampler = plain_sampler(net, way, self.config)
+        found = measured(net, self.image, lambda _, noise: sampler(noise))
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        held = [*model.parameters(), *model.buffers(), *trained]
+        return replace(
+            found,
+            parameters=sum(weight.numel() for weight in trained),
+            bytes=found.bytes - (saved_bytes(net, way.bits) if way.bits is not None else 0),
+            training_bytes=sum(value.numel() * value.element_size() for value in held),
+        )
+
+    def client_figures(
+        self, runtime: ClientRuntime, client: int, model: nn.Module
+    ) -> dict[str, float]:
         """What the client's device samples, compared with the training images of all clients.
 
         See :func:`fedzda.clients.tasks.diffusion_judge.compare_sets`; also ``gflop_per_image``,
-        counted, and ``variant``, its number in ``task.variants``.
+        counted.
         """
         if not self.config.samples:
             return {}
-        number = client % len(self.config.variants)
-        variant = self.config.variants[number]
         judge, pool = self._reference(runtime)
         rng = torch_rng(runtime.seed, "diffusion-samples", client)
         noise = torch.randn(self.config.samples, *self.image.shape, generator=rng)
         own = runtime.batch(runtime.federation.indices(client, "train"))["image"]
-        net = deployed(runtime.model)
-        sampler = make_sampler(
-            net, variant, self.config, self.image.shape, self._pixels(own) * 2 - 1, rng
-        )
+        sampler = make_sampler(model, self.config, self.image.shape, self._pixels(own) * 2 - 1, rng)
         made = sampler(noise.to(runtime.device)).clamp(-1, 1) / 2 + 0.5
         figures = compare_sets(judge, pool, made, self.image)
         cost = gflop(sampler, noise[:1].to(runtime.device))
-        return {**figures, "gflop_per_image": cost, "variant": float(number)}
+        return {**figures, "gflop_per_image": cost}
 
     def _reference(self, runtime: ClientRuntime) -> tuple[nn.Module, torch.Tensor]:
         """The judge, and pixels of all clients that it compares with; made once per process."""
@@ -124,18 +154,18 @@ class Diffusion(Task):
             self._made = judge, pixels
         return self._made
 
-    def sheet(self, model: nn.Module, batch: Batch, class_names: list[str]) -> torch.Tensor:
-        """One row of samples per variant, all from the same noise."""
+    def sheet(
+        self, models: Mapping[str, nn.Module], batch: Batch, class_names: list[str]
+    ) -> torch.Tensor:
+        """One row of samples per form, all from the same noise."""
         rng = torch_rng(0, "diffusion-sheet")
         device = batch["image"].device
         noise = torch.randn(_SHOWN, *self.image.shape, generator=rng).to(device)
         rows = []
-        for variant in self.config.variants:
-            # no client's images here: quantized variants are calibrated on samples of the model
-            sampler = make_sampler(
-                deployed(model), variant, self.config, self.image.shape, None, rng
-            )
-            rows.append((variant.title, sampler(noise).clamp(-1, 1) / 2 + 0.5))
+        for name, model in models.items():
+            # no client's images here: quantized forms are calibrated on samples of the model
+            sampler = make_sampler(model, self.config, self.image.shape, None, rng)
+            rows.append((name, sampler(noise).clamp(-1, 1) / 2 + 0.5))
         return draw_rows(rows)
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:

@@ -9,12 +9,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedzda.base import UserError
-from fedzda.clients.tasks.config import DiffusionConfig, SamplingVariantConfig
+from fedzda.clients.tasks.config import DiffusionConfig
+from fedzda.clients.variants.sampling import way_of
+from fedzda.clients.variants.sampling_config import SamplingConfig
+from fedzda.compression.diffusion.config import TDQConfig
 from fedzda.compression.diffusion.flops import count_flops
 from fedzda.compression.diffusion.reuse import frdiff
 from fedzda.compression.diffusion.sampling import ddim_scheduler, sample
-from fedzda.compression.diffusion.tdq import calibrate_tdq, freeze_tdq, prepare_tdq
+from fedzda.compression.diffusion.tdq import (
+    calibrate_tdq,
+    freeze_tdq,
+    prepare_tdq,
+    tdq_layers,
+)
 from fedzda.compression.diffusion.tdq_training import train_tdq_ptq
 
 Sampler = Callable[[torch.Tensor], torch.Tensor]
@@ -24,6 +31,8 @@ _FITTED_ON = 32
 """Trajectories that steps are fitted on, and samples that calibrate where there are no images."""
 _WIDTH = 48
 """Smallest width of a sample in a picture; smaller ones are enlarged."""
+_LETTERS = 13
+"""Height of letters in a picture, in pixels."""
 
 
 def deployed(model: nn.Module) -> nn.Module:
@@ -36,32 +45,31 @@ def deployed(model: nn.Module) -> nn.Module:
 
 
 def make_sampler(
-    net: nn.Module,
-    variant: SamplingVariantConfig,
+    model: nn.Module,
     config: DiffusionConfig,
     shape: tuple[int, int, int],
     images_NCHW: torch.Tensor | None,
     rng: torch.Generator,
 ) -> Sampler:
-    """The sampler of a variant.
+    """The sampler of a device.
 
     Args:
-        net: The float denoiser; it is changed.
-        variant: How to sample.
+        model: What the device tests, which says how it samples
+            (:func:`fedzda.clients.variants.sampling.way_of`); it is not changed.
         config: Sampling steps and fitting.
         shape: Channels, height and width of an image.
         images_NCHW: Images in [-1, 1] that calibrate a quantized variant; None: samples of ``net``.
         rng: CPU generator of calibration and fitting.
     """
-    steps = variant.steps or config.sampling_steps
-    reuse = variant.frdiff
-    if reuse is not None and reuse.num_inference_steps not in (None, steps):
-        raise UserError(
-            f"task.variants: frdiff.num_inference_steps is {reuse.num_inference_steps}, but the "
-            f"device takes {steps} steps. Leave it out."
-        )
-    if variant.tdq is not None:
-        _quantize(net, variant, config, shape, images_NCHW, rng, steps)
+    way, net = way_of(model), deployed(model)
+    if way.bits is not None:
+        _quantize(net, way, way.bits, config, shape, images_NCHW, rng)
+    return plain_sampler(net, way, config)
+
+
+def plain_sampler(net: nn.Module, way: SamplingConfig, config: DiffusionConfig) -> Sampler:
+    """The sampler of a network with the steps and the reuse of a way; bits are the network's."""
+    steps, reuse = way.steps or config.sampling_steps, way.reuse
 
     @torch.no_grad()
     def sampler(noise: torch.Tensor) -> torch.Tensor:
@@ -76,14 +84,13 @@ def make_sampler(
 
 def _quantize(
     net: nn.Module,
-    variant: SamplingVariantConfig,
+    way: SamplingConfig,
+    bits: TDQConfig,
     config: DiffusionConfig,
     shape: tuple[int, int, int],
     images: torch.Tensor | None,
     rng: torch.Generator,
-    steps: int,
 ) -> None:
-    assert variant.tdq is not None
     device = next(net.parameters()).device
     noise = torch.randn(_FITTED_ON, *shape, generator=rng).to(device)
     if images is None:
@@ -92,7 +99,7 @@ def _quantize(
     # step networks draw their weights and their dropout from torch's own generator
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
-        prepare_tdq(net, variant.tdq)
+        prepare_tdq(net, bits)
         calibrate_tdq(net, images, rng, passes=config.calibration_passes, batch_size=_FITTED_ON)
         train_tdq_ptq(
             net,
@@ -102,7 +109,16 @@ def _quantize(
             sampling_steps=config.sampling_steps,
             clip=config.clip,
         )
-    freeze_tdq(net, ddim_scheduler(steps).timesteps)
+    freeze_tdq(net, ddim_scheduler(way.steps or config.sampling_steps).timesteps)
+
+
+def saved_bytes(net: nn.Module, bits: TDQConfig) -> int:
+    """Bytes that packed weights save; tables of steps are a few numbers per layer, not counted."""
+    quantized = copy.deepcopy(net)
+    with torch.random.fork_rng(devices=[]):  # step networks draw their weights
+        prepare_tdq(quantized, bits)
+    weights = sum(layer.weight.numel() for layer in tdq_layers(quantized).values())
+    return weights * (32 - bits.weight_bits) // 8
 
 
 def gflop(sampler: Sampler, noise_1CHW: torch.Tensor) -> float:
@@ -112,7 +128,9 @@ def gflop(sampler: Sampler, noise_1CHW: torch.Tensor) -> float:
 
 def draw_rows(rows: list[tuple[str, torch.Tensor]]) -> torch.Tensor:
     """One row of images in [0, 1] per name, ``(3, height, width)`` in [0, 1]."""
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_LETTERS)
 
     strips = []
     for name, images in rows:
@@ -121,7 +139,7 @@ def draw_rows(rows: list[tuple[str, torch.Tensor]]) -> torch.Tensor:
         large = large.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
         strip = torch.cat(list(torch.nn.functional.pad(large, (1, 1, 1, 1), value=1.0)), dim=2)
         title = Image.new("RGB", (strip.shape[2], 16), "white")
-        ImageDraw.Draw(title).text((3, 2), name, fill="black")
+        ImageDraw.Draw(title).text((3, 0), name, fill="black", font=font)
         words = torch.from_numpy(np.array(title)).permute(2, 0, 1).float() / 255
         strips += [words, strip]
     return torch.cat(strips, dim=1)

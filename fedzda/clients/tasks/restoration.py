@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -47,9 +47,11 @@ class Restoration(Task):
     """Pixels on every side that figures leave out."""
     shown_before = "before"
     """Title of what goes in, in pictures."""
+    enlarges = 1
+    """Factor on height and width."""
 
-    def __init__(self, settings: RestorationConfig, image: ImageSpec) -> None:
-        self.settings, self.image = settings, image
+    def __init__(self, settings: RestorationConfig, image: ImageSpec, patch: int) -> None:
+        self.settings, self.image, self.patch = settings, image, patch
 
     @abstractmethod
     def example(self, batch: Batch, place: int) -> Pair:
@@ -69,6 +71,23 @@ class Restoration(Task):
     def enlarged(self, given_NCHW: torch.Tensor) -> torch.Tensor:
         """What goes in at the size of what comes out, for pictures."""
         return given_NCHW
+
+    def given(self, image: ImageSpec) -> ImageSpec:
+        """Pixels in [0, 1], as many as :meth:`example` gives."""
+        channels, *sides = image.shape
+        largest = self.settings.test_crop or max(sides)
+        height, width = (min(side, largest) // self.enlarges for side in sides)
+        plain = ((0.0,) * channels, (1.0,) * channels)
+        return ImageSpec((channels, height, width), image.num_classes, *plain)
+
+    def shown(self, batch: Batch) -> torch.Tensor:
+        """The given images of all examples."""
+        return torch.cat([self.example(batch, place)[0] for place in range(len(batch["image"]))])
+
+    def passes(self, image: ImageSpec) -> float:
+        """Pixels of a sample's patches over those of an example."""
+        _, height, width = self.given(image).shape
+        return self.settings.crops * self.patch**2 / (height * width)
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Batch:
         """The batch with random patches, ``given`` and ``truth``."""
@@ -152,20 +171,19 @@ class Restoration(Task):
         """There are none."""
         return {}
 
-    def sheet(self, model: nn.Module, batch: Batch, class_names: list[str]) -> torch.Tensor:
-        """What goes in, what comes out and the truth, a row each, with their PSNR."""
-        before, after, truth = [], [], []
-        for place in range(len(batch["image"])):
-            given, wanted = self.example(batch, place)
-            before.append(self.enlarged(given).clamp(0, 1))
-            after.append(self.restored(model, given))
-            truth.append(wanted)
-        rows = [
-            (self._titled(self.shown_before, before, truth), before),
-            (self._titled("after", after, truth), after),
-            ("truth", truth),
-        ]
-        return draw_rows(rows)
+    def sheet(
+        self, models: Mapping[str, nn.Module], batch: Batch, class_names: list[str]
+    ) -> torch.Tensor:
+        """What goes in, what comes out of every model, and the truth, a row each, with PSNR."""
+        pairs = [self.example(batch, place) for place in range(len(batch["image"]))]
+        truth = [wanted for _, wanted in pairs]
+        before = [self.enlarged(given).clamp(0, 1) for given, _ in pairs]
+        rows = [(self._titled(self.shown_before, before, truth), before)]
+        for name, model in models.items():
+            after = [self.restored(model, given) for given, _ in pairs]
+            title = "after" if len(models) == 1 else f"after {name}"
+            rows.append((self._titled(title, after, truth), after))
+        return draw_rows([*rows, ("truth", truth)])
 
     def _titled(self, title: str, images: list[torch.Tensor], truth: list[torch.Tensor]) -> str:
         pairs = zip(images, truth, strict=True)

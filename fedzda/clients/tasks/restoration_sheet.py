@@ -12,6 +12,8 @@ _WIDTH = 160
 ones the middle is shown."""
 _GAP = 2
 _TITLE = 18
+_LETTERS = 14
+"""Height of letters in pixels."""
 
 
 def draw_rows(rows: Sequence[tuple[str, Sequence[torch.Tensor]]]) -> torch.Tensor:
@@ -23,14 +25,16 @@ def draw_rows(rows: Sequence[tuple[str, Sequence[torch.Tensor]]]) -> torch.Tenso
     Returns:
         ``(3, height, width)`` in [0, 1].
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_LETTERS)
 
     strips = []
     for title, images in rows:
         cells = [torch.nn.functional.pad(_cell(image), (_GAP,) * 4, value=1.0) for image in images]
         strip = torch.cat(cells, dim=2)
         band = Image.new("RGB", (strip.shape[2], _TITLE), "white")
-        ImageDraw.Draw(band).text((_GAP, 3), title, fill="black")
+        ImageDraw.Draw(band).text((_GAP, 1), title, fill="black", font=font)
         strips += [torch.from_numpy(np.array(band)).permute(2, 0, 1).float() / 255, strip]
     return torch.cat(strips, dim=1)
 

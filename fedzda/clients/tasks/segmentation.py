@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -29,6 +31,7 @@ class Segmentation(Task):
     columns = ("image", "annotation", "label")
     primary = "miou"
     higher_is_better = True
+    means_only = ("support",)
 
     def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
         assert isinstance(config, SegmentationConfig)
@@ -115,10 +118,15 @@ class Segmentation(Task):
             "recall": figures.recall(confusion).tolist(),
         }
 
-    def sheet(self, model: nn.Module, batch: Batch, class_names: list[str]) -> torch.Tensor:
-        """Photograph, truth and prediction of every sample, and the colours of the classes."""
-        prediction = self.outputs(model, batch)["logits"].argmax(dim=1)
-        return draw_sheet(batch, prediction, self.image, class_names)
+    def sheet(
+        self, models: Mapping[str, nn.Module], batch: Batch, class_names: list[str]
+    ) -> torch.Tensor:
+        """Photograph, truth and predictions of every sample, and the colours of the classes."""
+        predictions = {
+            name: self.outputs(model, batch)["logits"].argmax(dim=1)
+            for name, model in models.items()
+        }
+        return draw_sheet(batch, predictions, self.image, class_names)
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
         """Run ``model`` on two black images; raise UserError unless it gives logits per pixel."""

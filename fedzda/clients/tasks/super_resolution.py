@@ -43,12 +43,13 @@ class SuperResolution(Restoration):
     Config = SuperResolutionConfig
     columns = ("image", "label", CLIENT)
     shown_before = "bicubic"
+    means_only = ("bicubic_psnr",)
 
     def __init__(self, config: StrictConfig, image: ImageSpec) -> None:
         assert isinstance(config, SuperResolutionConfig)
-        super().__init__(config, image)
+        super().__init__(config, image, config.patch)
         self.config = config
-        self.border = config.scale
+        self.border = self.enlarges = config.scale
 
     def lens(self, client: int) -> Lens:
         """The camera of a client, which the client does not know."""
@@ -106,7 +107,9 @@ class SuperResolution(Restoration):
 
         return LocalSuperResolution(self.config, self.image, run)
 
-    def client_figures(self, runtime: ClientRuntime, client: int) -> dict[str, float]:
+    def client_figures(
+        self, runtime: ClientRuntime, client: int, model: nn.Module
+    ) -> dict[str, float]:
         """``bicubic_psnr`` in dB of enlarged test images, and ``gain_over_bicubic``."""
         rows = runtime.federation.indices(client, "test")
         if not len(rows):
@@ -114,10 +117,10 @@ class SuperResolution(Restoration):
         levels = []
         for place in range(len(rows)):
             given, truth = self.example(runtime.batch(rows[place : place + 1]), 0)
-            images = (self.restored(runtime.model, given), self.enlarged(given))
+            images = (self.restored(model, given), self.enlarged(given))
             levels.append([self.level(image, truth) for image in images])
-        model, bicubic = np.mean(levels, axis=0).tolist()
-        return {"bicubic_psnr": bicubic, "gain_over_bicubic": model - bicubic}
+        reached, bicubic = np.mean(levels, axis=0).tolist()
+        return {"bicubic_psnr": bicubic, "gain_over_bicubic": reached - bicubic}
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
         """Raise UserError unless ``model`` enlarges such images by ``task.scale``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from fedzda.platform.devices.config import ProfilesConfig
 from fedzda.platform.devices.fleet import assigned
 from fedzda.platform.devices.forms import load_variant
 from fedzda.platform.engines.calls import Call
+from fedzda.platform.records import Content
 
 if TYPE_CHECKING:
     from fedzda.clients.runtime import ClientRuntime
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Arrays = dict[str, np.ndarray]
+FurtherFigures = Callable[[int, nn.Module], dict[str, float]]
+"""Client and model to figures that are no sums over samples."""
 
 
 class ClientVariants:
@@ -30,7 +34,7 @@ class ClientVariants:
         config: The resolved configuration, in which no form is left to be chosen.
         num_clients: Registered clients.
         model: The architecture.
-        image: The images of the run.
+        image: What the model takes (:meth:`fedzda.clients.tasks.base.Task.given`).
     """
 
     def __init__(
@@ -78,7 +82,11 @@ class ClientVariants:
         return arrays, coverage
 
     def evaluate(
-        self, runtime: ClientRuntime, calls: list[Call], rows: list[np.ndarray]
+        self,
+        runtime: ClientRuntime,
+        calls: list[Call],
+        rows: list[np.ndarray],
+        further: FurtherFigures | None,
     ) -> list[Figures]:
         """Every client's figures on its own form of the resident model.
 
@@ -94,8 +102,23 @@ class ClientVariants:
             model = self._deployed(runtime, calls[places[0]])
             size = runtime.config.evaluate.batch_size
             figures = evaluate_segments(runtime, model, [rows[i] for i in places], size)
-            found.update(zip(places, figures, strict=True))
+            for place, own in zip(places, figures, strict=True):
+                found[place] = own
+                if further is not None:
+                    own[1].update(further(calls[place].client, model))
         return [found[place] for place in range(len(calls))]
+
+    def examples(self, runtime: ClientRuntime) -> dict[str, nn.Module]:
+        """The resident model in every form that devices run, by its name: that of its first
+        client."""
+        made: dict[str, nn.Module] = {}
+        round_ = runtime.config.rounds
+        for kind, own in enumerate(self.configs):
+            clients = np.flatnonzero(self.kind == kind)
+            if own.title not in made and len(clients):
+                call = Call(int(clients[0]), "evaluate", round_, Content(), Content())
+                made[own.title] = self._deployed(runtime, call)
+        return made
 
     def _deployed(self, runtime: ClientRuntime, call: Call) -> nn.Module:
         """What a client tests, made of the resident model."""
@@ -105,5 +128,9 @@ class ClientVariants:
 
 
 def training_images(runtime: ClientRuntime, call: Call) -> torch.Tensor:
-    """``(N, C, H, W)`` a client's normalised training images."""
-    return runtime.batch(runtime.rows(call, "train"))["image"]
+    """``(N, C, H, W)`` a client's training images as the model takes them."""
+    rows = runtime.rows(call, "train")
+    if not len(rows):
+        return torch.empty((0, *runtime.task.given(runtime.image).shape), device=runtime.device)
+    images: torch.Tensor = runtime.task.shown(runtime.batch(rows))
+    return images

@@ -1,7 +1,8 @@
 """Which layers of a model must keep the same channels, found on its graph.
 
-Channels that are added, normalised one by one or convolved one by one belong together: they are a
-*space*. Whoever picks channels of every space has a narrower model in which all shapes fit.
+Channels that are added, multiplied, normalised one by one or convolved one by one belong together:
+they are a *space*. A concatenation has the channels of several. Whoever picks channels of every
+space has a narrower model in which all shapes fit.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ _BY_CHANNEL = (
     nn.MaxPool2d,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,
+    nn.Upsample,
 )
 _BY_CHANNEL_CALLS: tuple[Any, ...] = (
     torch.relu,
+    torch.sigmoid,
+    torch.tanh,
     functional.relu,
     functional.relu6,
     functional.silu,
@@ -47,19 +51,41 @@ _BY_CHANNEL_CALLS: tuple[Any, ...] = (
     functional.max_pool2d,
     functional.avg_pool2d,
     functional.adaptive_avg_pool2d,
+    functional.interpolate,
     "relu",
+    "sigmoid",
+    "tanh",
     "contiguous",
 )
-_SUMS: tuple[Any, ...] = (operator.add, operator.iadd, torch.add, "add")
+_JOINING: tuple[Any, ...] = (
+    operator.add,
+    operator.iadd,
+    torch.add,
+    "add",
+    operator.sub,
+    torch.sub,
+    "sub",
+    operator.mul,
+    torch.mul,
+    "mul",
+)
+"""Sums, differences, products: channel by channel."""
+_MAYBE_BY_CHANNEL: tuple[Any, ...] = (operator.getitem, "expand")
+"""By channel where they keep all of them: parts of a map, a pixel shown everywhere."""
+_CONCATENATIONS: tuple[Any, ...] = (torch.cat, torch.concat)
 _FLATTEN: tuple[Any, ...] = (torch.flatten, "flatten")
 _MEANS: tuple[Any, ...] = (torch.mean, "mean")
 
 
 class Axis(NamedTuple):
-    """The features of a tensor: every channel of a space, ``repeat`` values each."""
+    """Some features of a tensor: every channel of a space, ``repeat`` values each."""
 
     space: int
     repeat: int
+
+
+Features = tuple[Axis, ...]
+"""The features of a tensor, side by side: one entry, or those of a concatenation."""
 
 
 @dataclass
@@ -72,7 +98,7 @@ class Plan:
         fixed: Spaces that no channel may be taken from: images and logits.
     """
 
-    layers: dict[str, tuple[Axis, Axis]] = field(default_factory=dict)
+    layers: dict[str, tuple[Features, Features]] = field(default_factory=dict)
     sizes: dict[int, int] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
 
@@ -86,10 +112,10 @@ class _Tracer(fx.Tracer):
 
 
 def plan_of(model: nn.Module, image: ImageSpec) -> Plan:
-    """The spaces of a classifier.
+    """The spaces of a network.
 
     Args:
-        model: Any classifier of images; not changed.
+        model: Any network of images; not changed.
         image: The images it takes.
 
     Raises:
@@ -119,17 +145,14 @@ class _Finder:
         self.parent: list[int] = []
         self.sizes: list[int] = []
         self.fixed: set[int] = set()
-        self.axes: dict[fx.Node, Axis] = {}
-        self.layers: dict[str, tuple[Axis, Axis]] = {}
+        self.axes: dict[fx.Node, Features] = {}
+        self.layers: dict[str, tuple[Features, Features]] = {}
         for node in graph.graph.nodes:
             self._visit(node, image)
         roots = {self._root(space) for space in range(len(self.parent))}
         self.plan = Plan(
             {
-                name: (
-                    Axis(self._root(read.space), read.repeat),
-                    Axis(self._root(given.space), given.repeat),
-                )
+                name: (self._rooted(read), self._rooted(given))
                 for name, (read, given) in self.layers.items()
             },
             {root: self.sizes[root] for root in roots},
@@ -138,12 +161,14 @@ class _Finder:
 
     def _visit(self, node: fx.Node, image: ImageSpec) -> None:
         if node.op == "placeholder":
-            self.axes[node] = Axis(self._new(image.shape[0]), 1)
-            self.fixed.add(self.axes[node].space)
+            self.axes[node] = self._made(image.shape[0])
+            self._fix(self.axes[node])
         elif node.op == "output":
-            self.fixed.add(self._read(node).space)
+            self._fix(self._read(node))
         elif node.op == "call_module":
             self._module(node)
+        elif "tensor_meta" not in node.meta and node.op != "get_attr":
+            return  # a number, such as the height of a map
         elif node.op in ("call_function", "call_method"):
             self._call(node)
         else:
@@ -154,12 +179,11 @@ class _Finder:
         module = self.graph.get_submodule(name)
         read = self._read(node)
         if isinstance(module, nn.Conv2d) and module.groups == 1:
-            given = Axis(self._given(name, module.out_channels), 1)
+            given = self._given(name, module.out_channels)
         elif isinstance(module, nn.Linear):
-            given = Axis(self._given(name, module.out_features), 1)
+            given = self._given(name, module.out_features)
         elif isinstance(module, PadShortcut):
-            size = self.sizes[self._root(read.space)] + module.new_channels
-            given = Axis(self._given(name, size), 1)
+            given = self._given(name, self._count(read) + module.new_channels)
         elif isinstance(module, nn.Flatten):
             given = self._flattened(node, read)
         elif _depthwise(module) or isinstance(module, (*_NORMS, *_BY_CHANNEL)):
@@ -174,55 +198,75 @@ class _Finder:
         self.axes[node] = given
 
     def _call(self, node: fx.Node) -> None:
-        if node.target in _SUMS:
+        if node.target in _JOINING:
             terms = [self.axes[a] for a in node.all_input_nodes if a in self.axes]
             for other in terms[1:]:
                 self._join(terms[0], other)
             self.axes[node] = terms[0]
+        elif node.target in _CONCATENATIONS and _along_channels(node):
+            self.axes[node] = sum((self.axes[part] for part in node.all_input_nodes), ())
         elif node.target in _FLATTEN:
             self.axes[node] = self._flattened(node, self._read(node))
-        elif node.target in _BY_CHANNEL_CALLS or (node.target in _MEANS and _over_pixels(node)):
+        elif (
+            node.target in _BY_CHANNEL_CALLS
+            or (node.target in _MEANS and _over_pixels(node))
+            or (node.target in _MAYBE_BY_CHANNEL and _keeps_channels(node))
+        ):
             self.axes[node] = self._read(node)
         else:
             name = getattr(node.target, "__name__", node.target)
             raise _cannot(f"step '{name}' at '{node.name}'")
 
-    def _flattened(self, node: fx.Node, read: Axis) -> Axis:
+    def _flattened(self, node: fx.Node, read: Features) -> Features:
         shape = node.args[0].meta["tensor_meta"].shape  # type: ignore[union-attr]
         if len(node.meta["tensor_meta"].shape) != 2:
             raise _cannot(f"step '{node.name}', which does not flatten all but the batch")
-        if self._root(read.space) in {self._root(space) for space in self.fixed}:
-            space = self._new(prod(shape[1:]))
-            self.fixed.add(space)
-            return Axis(space, 1)
-        return Axis(read.space, read.repeat * prod(shape[2:]))
+        fixed = {self._root(space) for space in self.fixed}
+        if any(self._root(axis.space) in fixed for axis in read):
+            made = self._made(prod(shape[1:]))
+            self._fix(read)
+            self._fix(made)
+            return made
+        return tuple(Axis(axis.space, axis.repeat * prod(shape[2:])) for axis in read)
 
-    def _read(self, node: fx.Node) -> Axis:
+    def _read(self, node: fx.Node) -> Features:
         source = node.all_input_nodes[0] if node.all_input_nodes else None
         if source is None or source not in self.axes:
             raise _cannot(f"step '{node.name}'")
         return self.axes[source]
 
-    def _given(self, name: str, size: int) -> int:
-        return self.layers[name][1].space if name in self.layers else self._new(size)
+    def _given(self, name: str, size: int) -> Features:
+        return self.layers[name][1] if name in self.layers else self._made(size)
 
-    def _new(self, size: int) -> int:
+    def _made(self, size: int) -> Features:
         self.parent.append(len(self.parent))
         self.sizes.append(size)
-        return len(self.parent) - 1
+        return (Axis(len(self.parent) - 1, 1),)
+
+    def _fix(self, features: Features) -> None:
+        self.fixed |= {axis.space for axis in features}
+
+    def _count(self, features: Features) -> int:
+        return sum(self.sizes[self._root(axis.space)] * axis.repeat for axis in features)
+
+    def _rooted(self, features: Features) -> Features:
+        return tuple(Axis(self._root(axis.space), axis.repeat) for axis in features)
 
     def _root(self, space: int) -> int:
         while self.parent[space] != space:
             space = self.parent[space]
         return space
 
-    def _join(self, first: Axis, second: Axis) -> None:
-        if first.repeat != second.repeat:
-            raise _cannot("a sum of a flattened tensor and another one")
-        one, other = self._root(first.space), self._root(second.space)
-        if self.sizes[one] != self.sizes[other]:
-            raise _cannot("a sum of tensors with different numbers of channels")
-        self.parent[max(one, other)] = min(one, other)
+    def _join(self, first: Features, second: Features) -> None:
+        if len(first) != len(second):
+            raise _cannot("a sum or product of a concatenation and another tensor")
+        for own, peer in zip(first, second, strict=True):
+            if own.repeat != peer.repeat:
+                raise _cannot("a sum or product of a flattened tensor and another one")
+            one, other = self._root(own.space), self._root(peer.space)
+            if self.sizes[one] != self.sizes[other]:
+                raise _cannot("a sum or product of tensors with different numbers of channels")
+            self.parent[max(one, other)] = min(one, other)
 
 
 def _depthwise(module: nn.Module) -> bool:
@@ -238,8 +282,23 @@ def _over_pixels(node: fx.Node) -> bool:
     return isinstance(dims, list | tuple) and sorted(int(d) % 4 for d in dims) == [2, 3]
 
 
+def _along_channels(node: fx.Node) -> bool:
+    """Whether a concatenation is along dimension 1 of maps or vectors."""
+    dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
+    rank = len(node.meta["tensor_meta"].shape)
+    return isinstance(dim, int) and dim % rank == 1
+
+
+def _keeps_channels(node: fx.Node) -> bool:
+    """Whether a map has the images and channels of the first map that it is made of."""
+    source = node.all_input_nodes[0].meta.get("tensor_meta")
+    found = node.meta["tensor_meta"].shape
+    return source is not None and len(source.shape) == len(found) and source.shape[:2] == found[:2]
+
+
 def _cannot(what: str) -> UserError:
     return UserError(
         f"the model cannot be made narrower: {what} is not known to keep channels apart. Choose "
-        "variant 'full', or a model of convolutions, linear layers, norms, pooling and sums."
+        "variant 'full', or a model of convolutions, linear layers, norms, pooling, resizing, "
+        "sums, products and concatenations."
     )

@@ -65,6 +65,9 @@ class WidthConfig(WidthSettings):
     name: Literal["width"] = "width"
     ratio: float = Field(default=0.5, gt=0, le=1)
     """Share of the channels of every layer, rounded up."""
+    train: bool = True
+    """Take part in training; False: the device is tested only, on its part of what others train,
+    and needs memory for that alone."""
 
     @property
     def title(self) -> str:
@@ -78,8 +81,13 @@ class WidthConfig(WidthSettings):
 
     @property
     def plain_training(self) -> bool:
-        """As :attr:`whole`."""
-        return self.whole
+        """As :attr:`whole`, or if only others train."""
+        return self.whole or not self.train
+
+    @property
+    def trains(self) -> bool:
+        """As configured."""
+        return self.train
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
         """What a client keeps of its updates must fit the channels of the next round."""
@@ -187,9 +195,14 @@ class QuantizedConfig(VariantConfig):
         """As configured."""
         return self.train
 
+    def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
+        """The model takes images alone."""
+        yield from _diffuses(self.name, whole)
+
 
 class Int8Config(VariantConfig):
-    """Trained as full; tested as an integer model in ONNX Runtime."""
+    """Trained as full; tested as an integer model in ONNX Runtime: a classifier, a segmentation
+    network, or a denoiser."""
 
     name: Literal["int8"] = "int8"
     images: int = Field(default=128, ge=1)
@@ -203,7 +216,40 @@ class Int8Config(VariantConfig):
         return self.train
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
-        """The exported file has one output, the logits."""
-        task = getattr(whole.task, "name", None)
-        if task != "classification":
-            yield f"'variant' is 'int8', which exports classifiers, and 'task.name' is '{task}'."
+        """What is exported takes images and gives logits, or images of the same size."""
+        yield from _diffuses(self.name, whole)
+        if getattr(whole.task, "name", None) == "super-resolution":
+            yield (
+                "'variant' is 'int8', and 'task.name' is 'super-resolution', whose models shuffle "
+                "pixels, which is not exported. Set the variant to 'quantized' or 'full'."
+            )
+
+
+def _diffuses(name: str, whole: SimulationConfig) -> Iterable[str]:
+    """A diffusion model takes time steps beside images, and has forms of its own."""
+    if getattr(whole.task, "name", None) == "diffusion":
+        yield (
+            f"'variant' is '{name}', and 'task.name' is 'diffusion', whose model also takes time "
+            "steps. Set the variant to 'tdq', 'frdiff', 'ddim' or 'full'."
+        )
+
+
+class OnnxConfig(VariantConfig):
+    """A finished model from an ONNX file, run in ONNX Runtime; it takes no part in training."""
+
+    name: Literal["onnx"] = "onnx"
+    file: str
+    """The file, for example ``model.onnx`` of ``fedzda quantize``; a relative path starts at the
+    working directory."""
+    label: str = Field(default="onnx", min_length=1)
+    """What tables call it; two files need two labels."""
+
+    @property
+    def title(self) -> str:
+        """The label."""
+        return self.label
+
+    @property
+    def trains(self) -> bool:
+        """Never."""
+        return False

@@ -15,6 +15,7 @@ full model.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -209,12 +210,13 @@ def stages_of(model: nn.Module) -> list[str]:
     return list(names)
 
 
-def with_exits(model: nn.Module, image: ImageSpec) -> nn.Module:
+def with_exits(model: nn.Module, image: ImageSpec, _forms: Sequence[Any] = ()) -> nn.Module:
     """Add a head after every stage but the last, as ``exits``, in place.
 
     Args:
         model: A classifier that names its stages.
         image: The images it takes.
+        _forms: The devices' forms; heads do not depend on them.
     """
     names, widths = stages_of(model)[:-1], []
     handles = [

@@ -2,11 +2,14 @@
 
 Training is that of the full model. Before a test the global model is quantized to 8 bits after
 training (:func:`fedzda.compression.quantize`), with ranges from the client's own training samples,
-and written in QDQ form; accuracy is that of ONNX Runtime's integer kernels on one thread.
+and written in QDQ form; what is measured is the answer of ONNX Runtime's integer kernels on one
+thread: logits of images or of pixels, or images. Operations without an integer form (resizing,
+group norm, gates other than sigmoid) run in float between them.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import tempfile
 from dataclasses import replace
@@ -72,14 +75,34 @@ class Int8(Form):
         return (images_NCHW.contiguous() * std + mean).clamp(0.0, 1.0)
 
     def cost(self) -> Cost:
-        """See :class:`fedzda.base.Variant`: a byte per weight; all else is counted as float."""
+        """See :class:`fedzda.base.Variant`: a byte per weight; all else is counted as float.
+
+        Raises:
+            UserError: The model cannot be exported.
+        """
+        self._rehearse()
         found = super().cost()
         layers = [m for m in self.template.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         return replace(found, bytes=found.bytes - 3 * sum(m.weight.numel() for m in layers))
 
+    def _rehearse(self) -> None:
+        """Export once, so that a model that cannot be is refused before the first round."""
+        pixels = torch.rand((2, *self.image.shape), generator=torch.Generator().manual_seed(0))
+        copied = copy.deepcopy(self.template).cpu().eval()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                self.export(
+                    copied, self.image.normalize(pixels), Turn(0, 0, 0, False), Path(folder) / "it"
+                )
+            except UserError as error:
+                raise UserError(
+                    f"variant 'int8' cannot be made: {error} Choose variant 'quantized' or 'full', "
+                    "or another model."
+                ) from error
+
 
 class OnnxModel(nn.Module):
-    """An ONNX file as a classifier: normalised images to logits.
+    """An ONNX file as a network: images as the float model takes them to what it answers.
 
     Args:
         path: The file; it is read at once.
@@ -96,7 +119,7 @@ class OnnxModel(nn.Module):
         )
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
-        """Logits ``(N, num_classes)``."""
+        """The answer to images ``(N, C, H, W)``."""
         images = np.ascontiguousarray(x_NCHW.cpu().numpy())
-        (logits,) = self._session.run(None, {"images": images})
-        return torch.from_numpy(logits).to(x_NCHW.device)
+        (answer,) = self._session.run(None, {"images": images})
+        return torch.from_numpy(answer).to(x_NCHW.device)

@@ -26,7 +26,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedzda.base import Cost, ImageSpec, Turn, UserError, numpy_rng
 from fedzda.clients.models.resnet import PadShortcut
-from fedzda.clients.variants.channels import Axis, Plan, plan_of
+from fedzda.clients.variants.channels import Features, Plan, plan_of
 from fedzda.clients.variants.config import WidthConfig
 from fedzda.clients.variants.costs import measured
 from fedzda.clients.variants.full import Arrays, Form
@@ -120,7 +120,7 @@ class Width(Form):
             module = made.get_submodule(name)
             if not isinstance(module, _RESIZED):
                 continue
-            reads, gives = (torch.from_numpy(_features(axis, kept)) for axis in (read, given))
+            reads, gives = (torch.from_numpy(self._places(own, kept)) for own in (read, given))
             parent, _, leaf = name.rpartition(".")
             small = narrow(module, reads, gives, self.config.scale)
             setattr(made.get_submodule(parent), leaf, small)
@@ -136,7 +136,7 @@ class Width(Form):
         index: dict[str, tuple[np.ndarray, ...]] = {}
         for name, (read, given) in self.plan.layers.items():
             module = self.template.get_submodule(name)
-            reads, gives = _features(read, kept), _features(given, kept)
+            reads, gives = self._places(read, kept), self._places(given, kept)
             two = isinstance(module, nn.Linear) or (
                 isinstance(module, nn.Conv2d) and module.groups == 1
             )
@@ -146,6 +146,15 @@ class Width(Form):
                         (gives, reads) if two and value.dim() > 1 else (gives,)
                     )
         return index
+
+    def _places(self, features: Features, kept: Kept) -> np.ndarray:
+        """Numbers of the features kept: those of every kept channel."""
+        found, before = [], 0
+        for space, repeat in features:
+            places = kept[space][:, None] * repeat + np.arange(repeat)
+            found.append(before + places.ravel())
+            before += self.plan.sizes[space] * repeat
+        return np.concatenate(found)
 
     def deploy(
         self, device_model: nn.Module, images_NCHW: torch.Tensor | None, turn: Turn
@@ -176,22 +185,21 @@ class Width(Form):
         return self._cost
 
 
-def _features(axis: Axis, kept: Kept) -> np.ndarray:
-    """Numbers of the features kept: those of every kept channel."""
-    places = kept[axis.space][:, None] * axis.repeat + np.arange(axis.repeat)
-    return places.ravel()
-
-
 @torch.no_grad()
 def static_statistics(model: nn.Module, images_NCHW: torch.Tensor) -> None:
-    """Set the statistics of BatchNorm to the mean of those of batches of normalised images."""
+    """Set the statistics of BatchNorm to the mean of those of batches of normalised images.
+
+    One image alone leaves them as they are: a layer behind the last pooling has no variance then.
+    """
+    if len(images_NCHW) == 1:
+        return
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [module.momentum for module in norms]
     for module in norms:
         module.reset_running_stats()
         module.momentum = None  # a cumulative mean
     model.train()
-    for first in range(0, len(images_NCHW), _BATCH):
-        model(images_NCHW[first : first + _BATCH])
+    for images in torch.tensor_split(images_NCHW, -(-len(images_NCHW) // _BATCH)):
+        model(images)
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum

@@ -190,10 +190,8 @@ class TDQConv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As the convolution, ``(N, C, H, W)``."""
-        if self.input_quantizer.mode != "quantize":
-            return super().forward(self.input_quantizer(x))
-        weight = self.weight_step(self.weight)
-        found: torch.Tensor = self._conv_forward(self.input_quantizer(x), weight, self.bias)
+        x = self.input_quantizer(x)
+        found: torch.Tensor = self._conv_forward(x, _weight_of(self), self.bias)
         return found
 
 
@@ -205,10 +203,15 @@ class TDQLinear(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As the linear layer, ``(N, …, features)``."""
-        if self.input_quantizer.mode != "quantize":
-            return super().forward(self.input_quantizer(x))
-        weight = self.weight_step(self.weight)
-        return nn.functional.linear(self.input_quantizer(x), weight, self.bias)
+        return nn.functional.linear(self.input_quantizer(x), _weight_of(self), self.bias)
 
 
 TDQLayer = TDQConv2d | TDQLinear
+
+
+def _weight_of(layer: TDQLayer) -> torch.Tensor:
+    """The weights that the layer multiplies with: their grid values where it quantizes."""
+    if layer.input_quantizer.mode != "quantize":
+        return layer.weight
+    found: torch.Tensor = layer.weight_step(layer.weight)
+    return found

@@ -62,7 +62,7 @@ def train_tdq(
         found = tensor_of(model(noisy.to(device), timesteps.to(device)))
         return nn.functional.mse_loss(found, noise.to(device))
 
-    losses = _optimise(model, tdq_param_groups(model, config), loss, config, progress)
+    losses = _optimise(tdq_param_groups(model, config), loss, config, progress)
     model.eval()
     return losses
 
@@ -112,14 +112,13 @@ def train_tdq_ptq(
         return torch.stack([layer.input_quantizer.error for layer in layers]).mean()
 
     groups = [{"params": learned, "lr": config.lr, "weight_decay": 0.0}]
-    losses = _optimise(model, groups, loss, config, progress)
+    losses = _optimise(groups, loss, config, progress)
     set_mode(model, "quantize")
     model.eval()
     return losses
 
 
 def _optimise(
-    model: nn.Module,
     groups: list[dict[str, Any]],
     loss_of_step: Callable[[], torch.Tensor],
     config: TDQTrainingConfig,

@@ -29,6 +29,7 @@ from fedzda.platform.cli.sweep import sweep
 from fedzda.platform.cli.validate import validate
 from fedzda.platform.cli.watch import watch
 
+typer.core.HAS_RICH = False  # help is plain, see below: "\[required]" is escaped for nobody
 app = typer.Typer(
     name="fedzda",
     cls=LazyGroup,

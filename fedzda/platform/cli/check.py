@@ -19,7 +19,8 @@ def check(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="model, task, dataset, partitioner, shift or strategy; else found out.",
+            help="model, task, dataset, partitioner, shift, strategy, synthesizer or variant; "
+            "else found out.",
         ),
     ] = None,
     args: Annotated[
@@ -37,8 +38,8 @@ def check(
     Runs the conformance checks of its kind, and says what is wrong in a sentence each.
     """
     from fedzda.base import UserError
+    from fedzda.platform.config.yaml_loader import parse_value
     from fedzda.platform.conformance import check as run_checks
-    from fedzda.platform.yaml_loader import parse_value
 
     given = parse_value(args)
     if not isinstance(given, dict):

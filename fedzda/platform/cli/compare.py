@@ -38,7 +38,7 @@ def compare(
     only in the seed are one line, with 95 % intervals over seeds.
     """
     from fedzda.platform.compare import compare_runs
-    from fedzda.platform.compare_export import export as write
+    from fedzda.platform.compare.export import export as write
 
     comparison = compare_runs(runs, baseline)
     typer.echo(comparison.text())

@@ -18,7 +18,7 @@ def demo() -> None:
     """Run the quickstart and its FedAvg counterpart, and show both."""
     from fedzda.platform.cli.execute import resumable
     from fedzda.platform.cli.progress import Progress
-    from fedzda.platform.config_load import load_config
+    from fedzda.platform.config.load import load_config
     from fedzda.platform.simulation import Simulation
 
     done: dict[str, Run] = {}

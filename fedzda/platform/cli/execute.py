@@ -22,7 +22,8 @@ def resumable(progress: Progress) -> Iterator[None]:
         yield
     except (Exception, KeyboardInterrupt):
         progress.close()
-        if progress.run_folder is not None:
+        # after wrong input there is none any more: nothing was done that one could go on with
+        if progress.run_folder is not None and progress.run_folder.exists():
             typer.echo(f"run folder: {progress.run_folder}", err=True)
             typer.echo(f"go on with: fedzda resume {progress.run_folder}", err=True)
         raise

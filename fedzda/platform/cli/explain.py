@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,7 +31,7 @@ def explain(
     typer.echo(explanation(what))
 
 
-@dataclass
+@dataclasses.dataclass
 class _Place:
     """Where a dotted name leads: a block, a slot for components, or a single key."""
 
@@ -39,6 +40,8 @@ class _Place:
     slot_kind: str | None = None
     component: str | None = None
     field: FieldInfo | None = None
+    choices: Mapping[str, type[StrictConfig]] = dataclasses.field(default_factory=dict)
+    """Blocks of which one stands here, by their names, such as ``sgd`` and ``adam``."""
 
 
 def explanation(what: str) -> str:
@@ -61,7 +64,10 @@ def explanation(what: str) -> str:
     if place.block is not None:
         return f"{place.path}: {_doc(place.block)}\n\n{field_rows(place.block)}"
     assert place.field is not None
-    return field_text(place.path, place.field)
+    texts = [field_text(place.path, place.field)]
+    for name, block in place.choices.items():
+        texts.append(f"{place.path}.{name}: {_doc(block)}\n\n{field_rows(block)}")
+    return "\n\n".join(texts)
 
 
 def find(what: str) -> _Place:
@@ -79,6 +85,10 @@ def find(what: str) -> _Place:
             place = _Place(f"{place.path}.{part}", block, place.slot_kind, part)
         elif place.block is not None and part in place.block.model_fields:
             place = _key(place, part)
+        elif part in place.choices:
+            place = _Place(f"{place.path}.{part}", place.choices[part])
+        elif holder := _holder(place, part):
+            place = _key(_Place(f"{place.path}.{holder}", place.choices[holder]), part)
         elif kind is not None:
             place = _Place(part, None, kind)
         else:
@@ -88,7 +98,7 @@ def find(what: str) -> _Place:
 
 def _key(place: _Place, key: str) -> _Place:
     from fedzda.platform.config import slots
-    from fedzda.platform.config_problems import block_classes
+    from fedzda.platform.config.problems import block_classes
 
     assert place.block is not None
     field = place.block.model_fields[key]
@@ -99,21 +109,34 @@ def _key(place: _Place, key: str) -> _Place:
         return _Place(path, blocks[0], slot.kind, field=field)
     if len(blocks) == 1:
         return _Place(path, blocks[0], field=field)
-    return _Place(path, None, field=field)
+    named = {str(block.model_fields["name"].default): block for block in blocks}
+    return _Place(path, None, field=field, choices=named)
+
+
+def _holder(place: _Place, key: str) -> str | None:
+    """Name of the block that takes ``key``: that of the default if it does, else the first."""
+    chosen = str(getattr(place.field.default if place.field else None, "name", ""))
+    holders = [name for name, block in place.choices.items() if key in block.model_fields]
+    return chosen if chosen in holders else next(iter(holders), None)
 
 
 def _unknown(place: _Place, part: str) -> Exception:
     from fedzda.base import UserError
     from fedzda.platform.cli.kinds import KINDS
-    from fedzda.platform.config_problems import KEY_SIMILARITY, suggestion
+    from fedzda.platform.config.problems import KEY_SIMILARITY, suggestion
     from fedzda.platform.plugins import entries
 
-    known = list(place.block.model_fields) if place.block else []
+    known = list(place.block.model_fields) if place.block else list(place.choices)
     if place.slot_kind and place.component is None:
         known += sorted(entries(place.slot_kind))
     if not place.path:
         known += [name for names in KINDS.values() for name in names if name not in known]
     hint = suggestion(part, known, KEY_SIMILARITY)
+    if not place.path:
+        kinds = [
+            names[0] if names else kind for kind, names in KINDS.items() if part in entries(kind)
+        ]
+        hint = f" Did you mean '{kinds[0]}.{part}'?" if kinds else hint
     inside = f" in '{place.path}'" if place.path else ""
     listed = ", ".join(known) or "nothing, it is a single value"
     return UserError(f"there is no '{part}'{inside}.{hint} Known: {listed}.")

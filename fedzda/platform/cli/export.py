@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from fedzda.platform.cli.lazy import ExportGroup
+from fedzda.platform.cli.text import Overrides, Source
 
 export = typer.Typer(
     cls=ExportGroup,
@@ -20,7 +21,7 @@ export = typer.Typer(
 
 @export.callback()
 def options() -> None:
-    """Write a run in a form that other programs read."""
+    """Write runs, models and simulations for other programs."""
 
 
 @export.command("records")
@@ -30,9 +31,13 @@ def records(
         Literal["csv", "parquet"], typer.Option("--format", help="Kind of files.")
     ] = "csv",
     out: Annotated[
-        Path,
-        typer.Option("--out", metavar="FOLDER", help="Where to write; made if it is not there."),
-    ] = Path("records"),
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Where to write; made if it is not there. Left out: records/ and the run's name.",
+        ),
+    ] = None,
 ) -> None:
     """Write a run's records as two tables.
 
@@ -40,5 +45,32 @@ def records(
     """
     from fedzda.platform.export_records import export_records
 
-    for path in export_records(run, out, format):
+    folder = out or Path("records") / run.resolve().name
+    for path in export_records(run, folder, format):
         typer.echo(f"wrote {path}")
+
+
+@export.command("app")
+def app(
+    source: Source,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to write; a new or empty folder.")
+    ],
+    overrides: Overrides = None,
+) -> None:
+    """Write a simulation as a Flower app.
+
+    flwr run plays it on a SuperLink, with a SuperNode on a machine of its own for every client.
+    """
+    from fedzda.platform.config.load import load_config
+    from fedzda.platform.deployment.write import write_app
+
+    loaded = load_config(source, list(overrides or []))
+    written = write_app(loaded, folder)
+    for path in written.files:
+        typer.echo(f"wrote {written.folder / path}")
+    typer.echo(f"engine '{loaded.config.engine.name}' stays behind: SuperNodes run the clients.")
+    typer.echo(
+        f"start {written.clients} SuperNodes, with --node-config 'partition-id=0' to "
+        f"'partition-id={written.clients - 1}', then: flwr run {written.folder} CONNECTION --stream"
+    )

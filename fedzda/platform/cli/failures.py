@@ -22,6 +22,10 @@ class FailureGroup(TyperGroup):
         except KeyboardInterrupt as error:
             typer.echo("interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from error
+        except typer.BadParameter as error:
+            # the parser's own name for a type
+            said = error.message.replace("a valid integer range", "a whole number")
+            raise typer.BadParameter(said, error.ctx, error.param, error.param_hint) from error
         except Exception as error:
             explained = _explain(error)
             if explained is None:
@@ -39,6 +43,12 @@ def _explain(error: Exception) -> tuple[str, int] | None:
         return str(error), WRONG_INPUT
     if isinstance(error, RunError):
         return f"the run failed: {error}", FAILED
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return (
+            "there is not enough memory for what the configuration asks for. Lower model sizes "
+            "(model.width), local.batch_size, evaluate.batch_size or engine.workers.",
+            FAILED,
+        )
     if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
         where = f" '{error.filename}'" if error.filename else ""
         advice = "Free some space" if error.errno != errno.EACCES else "Change its permissions"

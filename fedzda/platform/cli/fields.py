@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
 from fedzda.base import StrictConfig
-from fedzda.platform.config_problems import shown
+from fedzda.platform.config.problems import shown
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -34,7 +34,7 @@ def field_rows(block: type[StrictConfig]) -> str:
 
 def field_text(name: str, field: FieldInfo) -> str:
     """``name: type, rules; default`` and the description below it."""
-    rules = [rule for mark in field.metadata for rule in _rules(mark)]
+    rules = _joined(rule for mark in field.metadata for rule in _rules(mark))
     head = ", ".join([type_text(field.annotation), *rules])
     about = " ".join((field.description or "").replace("``", "'").split())
     body = textwrap.fill(about, 92, initial_indent="    ", subsequent_indent="    ")
@@ -55,7 +55,7 @@ def type_text(annotation: Any) -> str:
     if isinstance(annotation, type):
         return "block of keys" if issubclass(annotation, StrictConfig) else annotation.__name__
     if hasattr(annotation, "__metadata__"):  # Annotated
-        rules = [rule for mark in annotation.__metadata__ for rule in _rules(mark)]
+        rules = _joined(rule for mark in annotation.__metadata__ for rule in _rules(mark))
         return " ".join([type_text(args[0]), *rules])
     return " or ".join(dict.fromkeys(type_text(arg) for arg in args))
 
@@ -75,6 +75,16 @@ def default_text(field: FieldInfo) -> str:
 
 def _bare(value: Any) -> str:
     return value if isinstance(value, str) and value else shown(value)
+
+
+def _joined(rules: Iterable[str]) -> list[str]:
+    """``at least 2 items`` and ``at most 2 items`` as ``2 items``; all else as it is."""
+    found = list(dict.fromkeys(rules))
+    for rule in found:
+        count = rule.removeprefix("at least ")
+        if rule.endswith(" items") and f"at most {count}" in found:
+            return [count, *(r for r in found if r not in (rule, f"at most {count}"))]
+    return found
 
 
 def _rules(mark: Any) -> list[str]:

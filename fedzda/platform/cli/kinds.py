@@ -35,7 +35,7 @@ def kind_of(word: str) -> str | None:
 
 def listable(word: str) -> str:
     """The kind that a word means, or ``simulations``. Raises UserError, which lists the kinds."""
-    from fedzda.platform.config_problems import KEY_SIMILARITY, suggestion
+    from fedzda.platform.config.problems import KEY_SIMILARITY, suggestion
 
     if word.lower() in _SIMULATION_NAMES:
         return SIMULATIONS

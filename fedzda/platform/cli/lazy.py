@@ -32,7 +32,7 @@ class LazyGroup(FailureGroup):
         """The command that was typed, now with its arguments."""
         listed = CATALOG[self.kind]
         if args[0] in listed and args[0] not in self.commands:
-            self.commands[args[0]] = _load(args[0], listed[args[0]])
+            self.commands[args[0]] = load_command(args[0], listed[args[0]])
         return super().resolve_command(ctx, args)
 
 
@@ -42,7 +42,8 @@ class ExportGroup(LazyGroup):
     kind = "exports"
 
 
-def _load(name: str, entry: Entry) -> Any:
+def load_command(name: str, entry: Entry) -> Any:
+    """The click command of an entry of the catalogue."""
     from fedzda.platform.plugins import import_target
 
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)

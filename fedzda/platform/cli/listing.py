@@ -39,9 +39,11 @@ def _rows(kind: str) -> list[tuple[str, str]]:
     from fedzda.platform.cli.kinds import SIMULATIONS
 
     if kind == SIMULATIONS:
-        from fedzda.platform.config_load import shipped
+        from fedzda.platform.config.load import shipped
+        from fedzda.platform.lifecycle.load import shipped_lives
 
-        return [(name, _first_line(path)) for name, path in shipped().items()]
+        known = sorted({**shipped(), **shipped_lives()}.items())
+        return [(name, _first_line(path)) for name, path in known]
     from fedzda.platform.plugins import entries
 
     return [(name, entry.summary) for name, entry in sorted(entries(kind).items())]

@@ -23,8 +23,8 @@ def new(
     complete and check it. Overwrites nothing.
     """
     from fedzda.base import UserError
-    from fedzda.platform.config_load import find_source
-    from fedzda.platform.schema import schema_text
+    from fedzda.platform.config.load import find_source
+    from fedzda.platform.config.schema import schema_text
 
     stem = name.removesuffix(".yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", stem):

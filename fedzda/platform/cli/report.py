@@ -16,7 +16,12 @@ def report(
     ] = None,
 ) -> None:
     """Rebuild a run's report from its files."""
+    from fedzda.platform.cli.life import report_life
+    from fedzda.platform.lifecycle.runner import is_life
     from fedzda.platform.report.build import build_report
     from fedzda.platform.runs import load
 
+    if is_life(run):
+        report_life(run)
+        return
     typer.echo(build_report(load(run).path, local))

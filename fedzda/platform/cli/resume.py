@@ -20,7 +20,13 @@ def resume(
     """Go on with a run from its newest checkpoint."""
     from fedzda.platform.cli.execute import closing_lines, resumable
     from fedzda.platform.cli.progress import Progress
+    from fedzda.platform.lifecycle.runner import is_life
 
+    if is_life(run):
+        from fedzda.platform.cli.life import resume_life
+
+        resume_life(run, changes or [], quiet)
+        return
     rounds = parse_rounds(changes or [])
     from fedzda.platform.simulation import Simulation
 
@@ -33,7 +39,7 @@ def resume(
 def parse_rounds(changes: list[str]) -> int | None:
     """The number in ``rounds=N``. Raises UserError for anything else."""
     from fedzda.base import UserError
-    from fedzda.platform.overrides import parse_override
+    from fedzda.platform.config.overrides import parse_override
 
     rounds = None
     for text in changes:

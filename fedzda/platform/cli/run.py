@@ -10,8 +10,9 @@ import typer
 from fedzda.platform.cli.text import Overrides, Quiet, Source, human_bytes, table
 
 if TYPE_CHECKING:
-    from fedzda.platform.config_load import Loaded
+    from fedzda.platform.config.load import Loaded
     from fedzda.platform.costs.forecast import Forecast
+    from fedzda.platform.devices.plans import FormPlan
 
 
 def run(
@@ -34,8 +35,9 @@ def run(
         typer.Option("--run-config", metavar="KEY=VALUE…", help="Changes for a Flower app."),
     ] = "",
 ) -> None:
-    """Run a simulation."""
-    from fedzda.platform.config_load import load_config
+    """Run a simulation, or all stages of the life of a model."""
+    from fedzda.platform.config.load import load_config
+    from fedzda.platform.lifecycle.load import life_file
 
     changes = list(overrides or [])
     _refuse(
@@ -45,6 +47,11 @@ def run(
     )
     if flower_app:
         _run_flower_app(source, run_config, changes, quiet)
+        return
+    if (life := life_file(source)) is not None:
+        from fedzda.platform.cli.life import run_life
+
+        run_life(life, changes, dry_run=dry_run, fast=fast, quiet=quiet)
         return
     loaded = load_config(source, changes)
     if fast:
@@ -69,7 +76,7 @@ def _refuse(*rules: tuple[str, object, str]) -> None:
 def _run_flower_app(source: str, run_config: str, changes: list[str], quiet: bool) -> None:
     from fedzda.platform.cli.execute import closing_lines
     from fedzda.platform.cli.progress import Progress
-    from fedzda.platform.flower_run import FlowerAppRun
+    from fedzda.platform.flower.run import FlowerAppRun
 
     made = FlowerAppRun.build(Path(source), run_config, changes)
     progress = Progress(quiet)
@@ -105,11 +112,15 @@ def _print_plan(loaded: Loaded) -> None:
     plan = simulation.plan()
     typer.echo(f"{config.name}: {config.rounds} rounds, nothing was run.")
     typer.echo(table(_plan_rows(plan, config.rounds, config.checkpoint.keep), indent=2))
+    if plan["forms"]:
+        typer.echo("\nForms of the model; multiply-adds of a forward pass on one test sample:")
+        typer.echo(table(_form_rows(plan["forms"]), indent=2))
     unlike = measure(simulation.federation, config.data, config.seed)
     typer.echo(f"How unlike the clients are: {sentence(unlike)}.")
     found = forecast(simulation, shipped_rates())
     if found is None:
-        typer.echo(f"No prediction of the time for engine '{config.engine.name}'.")
+        what = f"engine '{config.engine.name}'" if config.rounds else "a run that trains nothing"
+        typer.echo(f"No prediction of the time for {what}.")
         return
     typer.echo("\nPredicted time if the machine does nothing else:")
     typer.echo(table(_time_rows(found), indent=2))
@@ -117,6 +128,25 @@ def _print_plan(loaded: Loaded) -> None:
         f"A few real rounds with few clients were timed for it ({found.pilot_sec:.0f} s) and "
         f"thrown away; start-up, report and Ray's own costs were measured on {found.rates}."
     )
+
+
+def _form_rows(forms: list[FormPlan]) -> list[tuple[str, ...]]:
+    head = ("device", "clients", "variant", "trains", "parameters", "size", "multiply-adds")
+    return [
+        head,
+        *(
+            (
+                own.device,
+                f"{own.clients:,}",
+                own.variant,
+                "yes" if own.trains else "no",
+                f"{own.parameters:,}",
+                human_bytes(own.bytes),
+                f"{own.macs:,}",
+            )
+            for own in forms
+        ),
+    ]
 
 
 def _time_rows(found: Forecast) -> list[tuple[str, str, str]]:

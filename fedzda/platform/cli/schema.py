@@ -7,6 +7,6 @@ import typer
 
 def schema() -> None:
     """Print the JSON schema, for editors."""
-    from fedzda.platform.schema import schema_text
+    from fedzda.platform.config.schema import schema_text
 
     typer.echo(schema_text(), nl=False)

@@ -9,7 +9,7 @@ import typer
 from fedzda.platform.cli.text import Overrides, Source
 
 if TYPE_CHECKING:
-    from fedzda.platform.config_load import Loaded
+    from fedzda.platform.config.load import Loaded
 
 
 def show(source: Source, overrides: Overrides = None) -> None:
@@ -17,16 +17,22 @@ def show(source: Source, overrides: Overrides = None) -> None:
 
     All defaults are filled in; a comment says where each value comes from.
     """
-    from fedzda.platform.config_load import load_config
+    from fedzda.platform.config.load import load_config
+    from fedzda.platform.lifecycle.load import life_file
 
+    if (life := life_file(source)) is not None:
+        from fedzda.platform.cli.life import show_life
+
+        show_life(life, list(overrides or []))
+        return
     typer.echo("\n".join(annotated(load_config(source, list(overrides or [])))))
 
 
 def annotated(loaded: Loaded) -> list[str]:
     """Lines of the resolved YAML with ``# sim.yaml:12``, ``# override`` or ``# default``."""
     from fedzda.platform.config import plain
-    from fedzda.platform.config_problems import dotted
-    from fedzda.platform.yaml_loader import dump, load_text
+    from fedzda.platform.config.problems import dotted
+    from fedzda.platform.config.yaml_loader import dump, load_text
 
     text = dump(plain(loaded.config))
     origins = {

@@ -47,7 +47,10 @@ def sweep(
     if dry_run:
         from fedzda.platform.sweep.plan import plan
 
-        typer.echo(plan(found, cells, jobs, _Timing(quiet)))
+        timing = _Timing(quiet)
+        planned = plan(found, cells, jobs, timing)
+        timing("")
+        typer.echo(planned)
     elif tables is not None:
         from fedzda.platform.sweep.pages import write_pages
 
@@ -82,11 +85,10 @@ class _Timing:
     def __init__(self, quiet: bool) -> None:
         self.shown = sys.stderr.isatty() and not quiet
 
-    def __call__(self, name: str, number: int, total: int) -> None:
-        """A kind of cell is looked at."""
+    def __call__(self, name: str) -> None:
+        """A kind of cell is timed; no name: the line is cleared."""
         if self.shown:
-            text = f"timing {number} of {total}: {name}"
-            typer.echo(f"\r\x1b[K{text if number < total else ''}", err=True, nl=False)
+            typer.echo(f"\r\x1b[K{f'timing {name}' if name else ''}", err=True, nl=False)
 
 
 class _Progress:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fedzda.platform.report.units import NBSP, size
+
 Source = Annotated[
     str, typer.Argument(metavar="FILE|NAME", help="A YAML file, or a shipped simulation.")
 ]
@@ -31,11 +33,7 @@ def table(rows: Sequence[Sequence[str]], indent: int = 0) -> str:
 
 def human_bytes(count: float) -> str:
     """``12_300_000`` as ``12.3 MB`` (decimal units)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return size(count).replace(NBSP, " ")
 
 
 def human_time(seconds: float) -> str:

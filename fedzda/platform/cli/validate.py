@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fedzda.base import StrictConfig
     from fedzda.platform.config import SimulationConfig
-    from fedzda.platform.config_load import Loaded
+    from fedzda.platform.config.load import Loaded
     from fedzda.platform.data.federation import Federation
 
 
@@ -31,10 +31,16 @@ def validate(
 
     Reads the file, checks keys and values, finds the components and the data, deals them out.
     """
-    from fedzda.platform.config_load import find_source, load_config
-    from fedzda.platform.yaml_loader import load_file
+    from fedzda.platform.config.load import find_source, load_config
+    from fedzda.platform.config.yaml_loader import load_file
+    from fedzda.platform.lifecycle.load import life_file
 
     changes = list(overrides or [])
+    if (life := life_file(source)) is not None:
+        from fedzda.platform.cli.life import validate_life
+
+        validate_life(life, changes, deep)
+        return
     with _check(1, "reads") as note:
         path, label = find_source(source)
         load_file(path, label)
@@ -44,8 +50,10 @@ def validate(
         note.append(f"{len(loaded.origins)} values, {len(changes)} overridden")
     with _check(3, "components") as note:
         note.append(", ".join(_find_components(loaded.config)))
+        _check_trackers(loaded.config)
     with _check(4, "data") as note:
         federation = _prepare(loaded)
+        _check_files(loaded, federation)
         note.append(_describe_data(federation))
     with _check(5, "partition") as note:
         note.append(_describe_partition(federation) + _describe_phases(loaded.config, federation))
@@ -104,6 +112,35 @@ def _find(kind: str, block: Any) -> str:
     else:
         plugins.import_target(target)
     return name
+
+
+def _check_trackers(config: SimulationConfig) -> None:
+    """Raise UserError unless every tracker is installed."""
+    if config.trackers:
+        from fedzda.platform.trackers.callback import check_installed  # imports torch
+
+        check_installed(config.trackers)
+
+
+def _check_files(loaded: Loaded, federation: Federation) -> None:
+    """Read the files outside the data that the configuration names: traces, where a run starts.
+
+    Raises:
+        UserError: One is not there or is not what it should be.
+    """
+    import numpy as np
+
+    from fedzda.platform.devices.config import ProfilesConfig, TraceConfig
+    from fedzda.platform.devices.traces import read_trace
+
+    devices = loaded.config.devices
+    for entry in devices.profiles if isinstance(devices, ProfilesConfig) else []:
+        if isinstance(entry.availability, TraceConfig):
+            read_trace(entry.availability.path, loaded.folder, np.arange(federation.num_clients))
+    if loaded.config.start_from is not None:
+        from fedzda.platform.start import check_readable  # imports torch
+
+        check_readable(loaded.config, loaded.folder)
 
 
 def _prepare(loaded: Loaded) -> Federation:

@@ -43,6 +43,11 @@ def run_folder(path: str) -> Path:
     from fedzda.base import UserError
 
     folder = Path(path)
+    if (folder / "life.yaml").is_file():
+        raise UserError(
+            f"'{path}' is the folder of a life. Watch one of its stages, such as "
+            f"'{folder / '<stage>'}', or look at it in 'fedzda dashboard {folder.parent}'."
+        )
     if not (folder / "status.json").is_file():
         raise UserError(
             f"'{path}' is not a run folder: it has no status.json. "

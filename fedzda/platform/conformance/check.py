@@ -10,11 +10,11 @@ from typing import Any
 
 from fedzda.base import UserError
 from fedzda.platform import plugins
-from fedzda.platform.config_load import find_source, load_config
+from fedzda.platform.config.load import find_source, load_config
+from fedzda.platform.config.yaml_loader import load_file
 from fedzda.platform.conformance.findings import Broken, Finding, reason
 from fedzda.platform.conformance.subject import Subject, subject_of
 from fedzda.platform.conformance.tiny import DIGITS
-from fedzda.platform.yaml_loader import load_file
 
 Rule = tuple[str, Callable[["Bench"], None]]
 """What is checked, and the function that raises :class:`Broken` where it does not hold."""
@@ -62,8 +62,8 @@ def check(
 
     Args:
         target: ``package.module:Name``; the working directory is searched first.
-        kind: ``model``, ``task``, ``dataset``, ``partitioner``, ``shift`` or ``strategy``; left
-            out: told by what it derives from and takes.
+        kind: One of :data:`~fedzda.platform.conformance.subject.KINDS`, such as ``model``; left
+            out: told by what it derives from, offers and takes.
         args: What stands beside its name in a simulation's file.
         simulation: A file or shipped simulation that the component fits into, whose other blocks
             are used; left out: digits.

@@ -10,8 +10,8 @@ from torch import nn
 
 from fedzda.platform.conformance.findings import Broken
 from fedzda.platform.conformance.run_rules import RESUMES, RUNS_TWICE, SINGLE_SAMPLE, config_of
+from fedzda.platform.data.dealing import dealt, image_of
 from fedzda.platform.parts import build_model, build_task
-from fedzda.platform.simulation import dealt, image_of
 
 if TYPE_CHECKING:
     from fedzda.platform.conformance.check import Bench, Rule

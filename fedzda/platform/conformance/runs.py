@@ -10,7 +10,7 @@ import numpy as np
 from fedzda.base import FedzdaError
 from fedzda.platform import checkpoint
 from fedzda.platform.config import SimulationConfig, plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.conformance.findings import Broken, reason
 from fedzda.platform.runs import Run
 from fedzda.platform.simulation import Simulation
@@ -48,7 +48,7 @@ def play(config: SimulationConfig, folder: Path | None = None) -> Run:
 
 def sound(run: Run) -> None:
     """The model that a run leaves has the types that it began with, and only finite numbers."""
-    initial = Simulation.build(run.config, Path(run.meta["source_folder"])).model.state_dict()
+    initial = Simulation.build(run.config, run.source).model.state_dict()
     final = last(run).arrays
     for key, value in initial.items():
         if key not in final:
@@ -77,8 +77,8 @@ def same_twice(config: SimulationConfig, folder: Path | None = None) -> Run:
     return first
 
 
-def resumes(config: SimulationConfig, folder: Path | None = None) -> None:
-    """A run that is resumed before its last round ends as one that never stopped.
+def resumes(config: SimulationConfig, folder: Path | None = None) -> Run:
+    """A run that is resumed before its last round ends as one that never stopped; returns that.
 
     Raises:
         Broken: It does not, or a run fails.
@@ -94,6 +94,7 @@ def resumes(config: SimulationConfig, folder: Path | None = None) -> None:
         "load_state() (a strategy) or be kept as client state, so that it is in the checkpoint."
     )
     _agree(straight, resumed, "a run and a resumed one", because)
+    return straight
 
 
 def single_sample(config: SimulationConfig, folder: Path | None = None) -> Run:

@@ -12,10 +12,18 @@ from fedzda.base import StrictConfig, UserError
 from fedzda.platform import plugins
 from fedzda.platform.catalog import CATALOG, Entry
 
-KINDS = ("model", "task", "dataset", "partitioner", "shift", "strategy")
+KINDS = (
+    *("model", "task", "dataset", "partitioner", "shift", "strategy", "synthesizer", "variant"),
+)
 """Kinds that have checks, as the command line calls them."""
 _PLURAL = {"strategy": "strategies"}
-_TASK = ("loss", "outputs", "sample_statistics", "metrics", "details", "validate")
+_OFFERED = {
+    "task": ("loss", "outputs", "sample_statistics", "metrics", "details", "validate"),
+    "synthesizer": ("fit", "sample", "state", "load_state", "save"),
+    "variant": ("build", "calibrate", "hooks", "deploy", "to_global", "cost"),
+    "shift": ("apply", "describe"),
+}
+"""Methods by which a class is recognised, the kind with the most of them first."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +106,10 @@ def kind_of(target: str, component: Any) -> str:
         return "model"
     if any(base.startswith("flwr.serverapp.strategy") for base in bases):
         return "strategy"
-    if isinstance(component, type) and all(hasattr(component, name) for name in _TASK):
-        return "task"
-    if isinstance(component, type) and hasattr(component, "apply"):
-        return "shift"
+    if isinstance(component, type):
+        for kind, methods in _OFFERED.items():
+            if all(hasattr(component, name) for name in methods):
+                return kind
     if callable(component) and not isinstance(component, type):
         taken = inspect.signature(component).parameters
         if {"labels", "num_clients", "rng"} <= set(taken):
@@ -111,8 +119,10 @@ def kind_of(target: str, component: Any) -> str:
     raise UserError(
         f"what kind of component '{target}' is cannot be told: a model derives from "
         "torch.nn.Module, a task from fedzda.clients.tasks.base.Task, a strategy from "
-        "flwr.serverapp.strategy.Strategy; a data set is a function that returns RawData, a "
-        "partitioner one that takes labels, columns, num_clients and rng. Say which with --kind."
+        "flwr.serverapp.strategy.Strategy; a synthesizer has fit, sample, state, load_state and "
+        "save, a variant build, calibrate, hooks, deploy, to_global and cost, a shift apply and "
+        "describe; a data set is a function that returns RawData, a partitioner one that takes "
+        "labels, columns, num_clients and rng. Say which with --kind."
     )
 
 

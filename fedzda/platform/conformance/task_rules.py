@@ -10,7 +10,7 @@ import torch
 from fedzda.platform.conformance.findings import Broken
 from fedzda.platform.conformance.model_rules import built
 from fedzda.platform.conformance.run_rules import RESUMES, RUNS_TWICE, SINGLE_SAMPLE, config_of
-from fedzda.platform.simulation import dealt, image_of
+from fedzda.platform.data.dealing import dealt, image_of
 
 if TYPE_CHECKING:
     from fedzda.platform.conformance.check import Bench, Rule

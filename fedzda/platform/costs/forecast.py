@@ -46,9 +46,10 @@ class Forecast:
 
 
 def forecast(simulation: Simulation, rates: Rates) -> Forecast | None:
-    """The forecast of a run; None for an engine that the model does not describe (``flower``)."""
+    """The forecast of a run; None for an engine that the model does not describe (``flower``), and
+    for a run that trains nothing."""
     config = simulation.config
-    if config.engine.name not in ("inline", "ray"):
+    if config.engine.name not in ("inline", "ray") or config.rounds == 0:
         return None
     start = time.perf_counter()
     timed, warm_sec = pilot_rounds(simulation)

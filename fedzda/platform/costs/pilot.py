@@ -18,10 +18,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fedzda.platform.config import InlineConfig, SimulationConfig
 from fedzda.platform.costs.hints import shortened
 from fedzda.platform.costs.rounds import Jobs
 from fedzda.platform.data.store import cache_root
+from fedzda.platform.devices.workload import samples_seen
 from fedzda.platform.engines.grid import FIRST_NODE, REDUCE
 from fedzda.platform.engines.inline import InlineEngine
 from fedzda.platform.records import array_record
@@ -116,8 +119,8 @@ class Pilot:
         self.clock = engine.clock
         engine.take_jobs()  # what was asked to set up the loop
         self.arrays = array_record(simulation.model.state_dict())
-        self.sizes = simulation.federation.sizes("train")
-        self.whole_evaluation = _evaluated_clients(simulation.config, len(self.sizes))
+        self.work = work_of(simulation)
+        self.whole_evaluation = _evaluated_clients(simulation.config, len(self.work))
 
     def play(self, round_: int, clients: int) -> Timed:
         """A round in which at most ``clients`` of the cohort train."""
@@ -146,14 +149,14 @@ class Pilot:
         return self._scaled(asked, few, marks, (before, after), rows, disk)
 
     def _few(self, asked: list[Any], clients: int) -> list[Any]:
-        """Messages to clients of all sizes, in the order of ``asked``."""
+        """Messages to clients with little and with much to do, in the order of ``asked``."""
         if len(asked) <= clients:
             return asked
-        by_size = sorted(
-            range(len(asked)), key=lambda i: self.sizes[asked[i].metadata.dst_node_id - FIRST_NODE]
+        by_work = sorted(
+            range(len(asked)), key=lambda i: self.work[asked[i].metadata.dst_node_id - FIRST_NODE]
         )
         middle = [int((i + 0.5) * len(asked) / clients) for i in range(clients)]
-        return [asked[i] for i in sorted(by_size[m] for m in middle)]
+        return [asked[i] for i in sorted(by_work[m] for m in middle)]
 
     def _scaled(
         self,
@@ -174,7 +177,7 @@ class Pilot:
             cohort=len(asked),
             reduced=any(REDUCE in record for record in few[0].content.config_records.values()),
             schedule_sec=spent[0] - sum(map(sum, jobs[0])),
-            client_sec=spent[1] / len(few) * self._size_ratio(asked, few),
+            client_sec=spent[1] / len(few) * self._work_ratio(asked, few),
             aggregate_sec=(spent[2] - sum(map(sum, jobs[1]))) * share,
             evaluated=self.whole_evaluation * stages,
             evaluate_sec=spent[3] / max(seen * stages, 1),
@@ -187,14 +190,26 @@ class Pilot:
             state_bytes=max((state.num_bytes() for state in states.values()), default=0),
         )
 
-    def _size_ratio(self, asked: list[Any], few: list[Any]) -> float:
-        """Mean samples of the whole cohort over those of the few that were timed."""
+    def _work_ratio(self, asked: list[Any], few: list[Any]) -> float:
+        """Mean work of the whole cohort over that of the few that were timed."""
 
         def mean(messages: list[Any]) -> float:
             nodes = [message.metadata.dst_node_id - FIRST_NODE for message in messages]
-            return max(float(self.sizes[nodes].mean()), 1.0)
+            return max(float(self.work[nodes].mean()), 1.0)
 
         return mean(asked) / mean(few)
+
+
+def work_of(simulation: Simulation) -> np.ndarray:
+    """``(N,)`` what a client's training is worth: the samples of its steps or, where devices run
+    forms of the model of their own, the multiply-adds of these in as many forward passes."""
+    seen = samples_seen(simulation.federation.sizes("train"), simulation.config.local)
+    fleet = simulation.fleet
+    if fleet is None or fleet.forms is None:
+        return seen
+    macs = np.array([form.training_macs for form in fleet.forms])
+    work: np.ndarray = seen * macs[fleet.kind]
+    return work
 
 
 def _wall(work: Callable[[], None]) -> float:
@@ -219,7 +234,8 @@ def _evaluated_clients(config: SimulationConfig, registered: int) -> int:
 @contextmanager
 def piloted(simulation: Simulation, share: float, steps: int | None = None) -> Iterator[Pilot]:
     """A pilot with a ``share`` of the declared amounts, and at most ``steps`` local steps."""
-    from fedzda.platform.simulation import Simulation, device_of
+    from fedzda.platform.engines.base import device_of
+    from fedzda.platform.simulation import Simulation
 
     config = simulation.config
     every = 1 if config.evaluate.every else 0

@@ -56,6 +56,8 @@ def make_app(routes: Routes) -> Starlette:
         "/images": routes.images,
         "/artifact": routes.artifact,
         "/cost": routes.cost,
+        "/lives": routes.lives,
+        "/life": routes.life,
         "/compare": routes.compare,
         "/sweeps": routes.sweeps,
         "/sweep": routes.sweep,

@@ -6,18 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedzda.platform.report.units import Metric
 from fedzda.platform.sweep.tables import BySeed, Estimate, estimate, paired
 
 ARM = "arm"
 FIGURES = {
-    "mean": ("Mean", 100.0, "%"),
-    "worst10": ("Worst tenth", 100.0, "%"),
-    "weighted_mean": ("Weighted mean", 100.0, "%"),
-    "variance_pp2": ("Variance", 1.0, "pp²"),
-    "gini": ("Gini index", 1.0, ""),
+    "mean": "Mean",
+    "worst10": "Worst tenth",
+    "weighted_mean": "Weighted mean",
+    "variance_pp2": "Variance",
+    "gini": "Gini index",
 }
-"""Figure to its name, the factor from stored to shown values, and its unit."""
+"""Figure to its name."""
 _OWN = "personalised"
+
+
+def scale_of(figure: str, shown: Metric) -> float:
+    """The factor from stored to shown values of a figure."""
+    if figure == "gini":
+        return 1.0
+    return shown.variance_scale if figure == "variance_pp2" else shown.scale
+
+
+def unit_of(figure: str, shown: Metric) -> str:
+    """The unit of shown values of a figure; empty where there is none."""
+    if figure == "gini":
+        return ""
+    return shown.variance_unit if figure == "variance_pp2" else shown.unit
 
 
 @dataclass

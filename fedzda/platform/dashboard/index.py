@@ -9,10 +9,12 @@ from pathlib import Path
 
 from fedzda.base import UserError
 from fedzda.platform.dashboard.card import RunCard, read_card
-from fedzda.platform.dashboard.guard import check_run, leads_out
+from fedzda.platform.dashboard.guard import check_folder, check_run, leads_out
 
 MAX_DEPTH = 4
 """How many folders deep runs are looked for: a sweep's lie in folders of their own."""
+LIFE = "life.yaml"
+"""What makes a folder that of a life, in which every stage that is a simulation is a run."""
 _WATCHED = ("status.json", "summary.json")
 _Signature = tuple[tuple[int, int] | None, ...]
 
@@ -29,11 +31,13 @@ class RunIndex:
     Attributes:
         root: The same with links followed.
         outside: How many folders were left out because they are links to outside.
+        lives: Folders of the lives of models, by id, found by the last walk.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.outside = 0
+        self.lives: dict[str, Path] = {}
         self._known: dict[str, tuple[_Signature, RunCard]] = {}
         self._lock = threading.Lock()
 
@@ -41,6 +45,7 @@ class RunIndex:
         """All runs as they are now, in the order of their folders' names."""
         with self._lock:
             self.outside = 0
+            self.lives = {}
             self._known = {
                 id_: self._read(id_, path) for id_, path in sorted(self._walk(self.root, 1))
             }
@@ -54,6 +59,23 @@ class RunIndex:
                 self._known[id_] = self._read(id_, known[1].path)
                 return self._known[id_][1]
         return next((card for card in self.cards() if card.id == id_), None)
+
+    def life(self, id_: str) -> Path | None:
+        """The folder of a life; None if there is none of that id.
+
+        Raises:
+            UserError: One of its files, or of its stages', is a link to outside the root.
+        """
+        if id_ not in self.lives:
+            self.cards()
+        path = self.lives.get(id_)
+        if path is None or not (path / LIFE).is_file():
+            return None
+        check_folder(path, self.root)
+        for inner in path.iterdir():
+            if inner.is_dir():
+                check_run(inner, self.root)
+        return path
 
     def folder(self, id_: str) -> Path:
         """The folder of a run, all of whose files lie inside the root.
@@ -88,6 +110,8 @@ class RunIndex:
                 self.outside += path.is_dir() and leads_out(path, self.root)
             elif entry.is_dir() and _printable(entry.name):
                 id_ = path.relative_to(self.root).as_posix()
+                if (path / LIFE).is_file():
+                    self.lives[id_] = path
                 if id_ in self._known or (path / "config.yaml").is_file():
                     yield id_, path
                 elif depth < MAX_DEPTH:

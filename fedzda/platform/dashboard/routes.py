@@ -27,6 +27,7 @@ from fedzda.platform.dashboard.pages import (
     compare,
     cost,
     images,
+    lives,
     run,
     runs,
     studies,
@@ -136,6 +137,21 @@ class Routes:
             return HTMLResponse(self._run_page(card, error.problems), 422)
         return RedirectResponse(shell.href("/run", run=card.id), 303)
 
+    # -- lives ---------------------------------------------------------------------------------
+
+    def lives(self, request: Request) -> Response:
+        """All lives of models."""
+        self.index.cards()
+        return HTMLResponse(lives.listing({id_: self._life(id_) for id_ in self.index.lives}))
+
+    def life(self, request: Request) -> Response:
+        """The life of one model."""
+        id_ = request.query_params.get("life", "")
+        path = self.index.life(id_)
+        if path is None:
+            raise Missing("There is no such life in this folder. It may have been removed.")
+        return HTMLResponse(lives.page(id_, path))
+
     # -- several runs, sweeps, studies ---------------------------------------------------------
 
     def compare(self, request: Request) -> Response:
@@ -181,6 +197,12 @@ class Routes:
         if card is None:
             raise Missing("There is no such run in this folder. It may have been removed.")
         return card
+
+    def _life(self, id_: str) -> Path | None:
+        try:
+            return self.index.life(id_)
+        except UserError:
+            return None
 
     def _set(self, request: Request) -> ResultSet:
         found = result_sets(self.results).get(request.query_params.get("results", ""))

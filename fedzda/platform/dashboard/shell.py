@@ -11,6 +11,7 @@ from fedzda.platform.report.units import duration
 
 _NAVIGATION = (
     ("/", "Runs"),
+    ("/lives", "Lives"),
     ("/compare", "Compare"),
     ("/sweeps", "Sweeps"),
     ("/studies", "Studies"),

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedzda.base import UserError
-from fedzda.platform.data.images import CHUNK_BYTES, height_width, opened, pixel_size
+from fedzda.platform.data.images import CHUNK_BYTES, height_width, opened
+from fedzda.platform.data.pairs import counterparts, matched
 from fedzda.platform.data.sources.raw import Annotations, Array, RawImage, RawTable, RawTables
 
 VOID = 255
@@ -63,7 +64,7 @@ def annotation_chunks(table: RawTable, tables: RawTables) -> Iterator[Array]:
     """The annotations of a table in order, as uint8 (n, H, W) in pieces of ``CHUNK_BYTES``."""
     assert tables.annotations is not None
     pending: list[Array] = []
-    for item in _items(table):
+    for item in counterparts(table.annotations, table.where):
         pending.append(_standard(item, tables, tables.annotations))
         if len(pending) * pending[0].nbytes >= CHUNK_BYTES:
             yield np.stack(pending)
@@ -72,39 +73,10 @@ def annotation_chunks(table: RawTable, tables: RawTables) -> Iterator[Array]:
         yield np.stack(pending)
 
 
-def _items(table: RawTable) -> Iterator[RawImage]:
-    found = table.annotations
-    assert found is not None
-    if callable(found):
-        yield from found()
-    else:
-        for row, pixels in enumerate(found):
-            yield RawImage(f"{table.where} row {row}", pixels)
-
-
-def stored_sizes(table: RawTable) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Name and (height, width) of every image as stored."""
-    if callable(table.images):
-        for item in table.images():
-            yield item.where, pixel_size(item)
-    else:
-        channels_first = table.images.ndim == 4 and table.images.shape[-1] not in (1, 3)
-        first = 2 if channels_first else 1
-        height, width = table.images.shape[first : first + 2]
-        for row in range(len(table.images)):
-            yield f"{table.where} row {row}", (height, width)
-
-
 def _survey(table: RawTable, tables: RawTables, rule: Annotations) -> Counts:
     """Pixels ``(N, 256)`` of every value in every image; all checks are made here."""
     rows = []
-    for (image, size), item in zip(stored_sizes(table), _items(table), strict=True):
-        own = pixel_size(item)
-        if own != size:
-            raise UserError(
-                f"image {image} has {size[0]}x{size[1]} pixels (height x width) and its annotation "
-                f"{item.where} {own[0]}x{own[1]}: both must have one size."
-            )
+    for item in matched(table, table.annotations, "annotation"):
         pixels = _standard(item, tables, rule)
         count = np.bincount(pixels.ravel(), minlength=VOID + 1)
         if count[:VOID].sum() == 0:
@@ -123,7 +95,8 @@ def _names(splits: list[RawTable], surveys: list[Counts]) -> list[str]:
     if not used[:known].all():
         number = next(i for i, pixels in enumerate(surveys) if pixels[:, known - 1].any())
         row = int(np.argmax(surveys[number][:, known - 1]))
-        where = next(islice(_items(splits[number]), row, None)).where
+        table = splits[number]
+        where = next(islice(counterparts(table.annotations, table.where), row, None)).where
         raise UserError(
             f"annotation {where} holds the value {known - 1}, but no annotation holds "
             f"{int(np.argmin(used))}: list all classes in data.class_names, and in data.void the "

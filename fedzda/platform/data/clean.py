@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from fedzda.base import UserError
-from fedzda.platform.data.annotations import stored_sizes
-from fedzda.platform.data.images import Standardiser, pixel_size
-from fedzda.platform.data.sources.raw import Array, RawImage, RawTable, RawTables
+from fedzda.platform.data.images import Standardiser
+from fedzda.platform.data.pairs import matched
+from fedzda.platform.data.sources.raw import Array, RawTable, RawTables
 
 
 def clean_chunks(table: RawTable, tables: RawTables, shape: Sequence[int]) -> Iterator[Array]:
@@ -24,7 +24,8 @@ def clean_chunks(table: RawTable, tables: RawTables, shape: Sequence[int]) -> It
             image.
     """
     standard = Standardiser(tables.size, tables.channels)
-    for chunk in standard.chunks(partial(_matched, table), table.where):
+    images = partial(matched, table, table.clean, "clean counterpart")
+    for chunk in standard.chunks(images, table.where):
         if chunk.shape[1:] != tuple(shape):
             raise UserError(
                 f"the clean images of {table.where} have shape {chunk.shape[1:]} (channels, "
@@ -32,25 +33,3 @@ def clean_chunks(table: RawTable, tables: RawTables, shape: Sequence[int]) -> It
                 "convert both."
             )
         yield chunk
-
-
-def _matched(table: RawTable) -> Iterator[RawImage]:
-    """Every counterpart, after a look at its size."""
-    for (image, size), item in zip(stored_sizes(table), _items(table), strict=True):
-        own = pixel_size(item)
-        if own != size:
-            raise UserError(
-                f"image {image} has {size[0]}x{size[1]} pixels (height x width) and its clean "
-                f"counterpart {item.where} {own[0]}x{own[1]}: both must have one size."
-            )
-        yield item
-
-
-def _items(table: RawTable) -> Iterator[RawImage]:
-    found = table.clean
-    assert found is not None
-    if callable(found):
-        yield from found()
-    else:
-        for row, pixels in enumerate(found):
-            yield RawImage(f"{table.where} row {row}", pixels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -20,6 +20,7 @@ from fedzda.platform import plugins
 from fedzda.platform.config import DataConfig, TargetConfig, plain
 from fedzda.platform.data.annotations import PIXELS
 from fedzda.platform.data.apportion import Ints
+from fedzda.platform.data.classes import check_classes, cut, held
 from fedzda.platform.data.convert import convert
 from fedzda.platform.data.partition import deal_out
 from fedzda.platform.data.sources.paths import stamp
@@ -150,19 +151,26 @@ def prepare(config: DataConfig, seed: int, base_folder: Path) -> Federation:
     if config.attribute is not None and config.attribute not in meta["train"]:
         raise UserError(absent("data.attribute", config.attribute, meta["train"], "the data set"))
     seed = config.seed if config.seed is not None else seed
+    classes, shown = config.classes, content
+    if classes is not None:
+        check_classes(classes, meta)
+        parts = [*_content_key(config, data), "classes", classes]
+        shown = stored(cache_root() / "data" / key(*parts), partial(cut, content, classes))
 
     def build(folder: Path) -> None:
         columns = _columns(content, "train", meta["train"])
         pixels = columns.get(PIXELS)
         small = {name: c for name, c in columns.items() if name not in _NOT_DEALT_BY}
         splits, client_ids = deal_out(config, small, meta["class_names"], seed, pixels)
+        if classes is not None:
+            splits = held(splits, small["label"], classes)
         for name, part in splits._asdict().items():
             np.save(folder / f"{name}-indices.npy", part.indices.astype(np.int64))
             np.save(folder / f"{name}-offsets.npy", part.offsets.astype(np.int64))
         if client_ids is not None:
             write_json(folder / "client-ids.json", client_ids)
 
-    return Federation.open(stored(content / "splits" / key(*_deal_key(config, seed)), build))
+    return Federation.open(stored(shown / "splits" / key(*_deal_key(config, seed)), build))
 
 
 def _source(config: DataConfig, base_folder: Path) -> RawData:

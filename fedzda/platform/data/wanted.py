@@ -37,4 +37,5 @@ def absent(key: str, name: str, known: Iterable[str], where: str) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{key} is '{name}', but {where} has no such column.{hint} It has: {', '.join(names)}."
+    has = f"It has: {', '.join(names)}." if names else "It has none that can stand here."
+    return f"{key} is '{name}', but {where} has no such column.{hint} {has}"

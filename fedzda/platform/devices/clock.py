@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from fedzda.base import RunError, numpy_rng
+from fedzda.platform.devices.work import ExtraWork
 from fedzda.platform.devices.workload import Workload
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.records import Content
@@ -127,7 +128,8 @@ class VirtualClock:
         """Ask a client now to train as a request says."""
         down = self.workload.download(content, client)
         up = self.workload.upload(content, client)
-        seconds = float(self.workload.train_sec(np.array([client]), down, up)[0])
+        extra = ExtraWork.of(content.config())
+        seconds = float(self.workload.train_sec(np.array([client]), down, up, round_, extra)[0])
         self._push(client, round_, down, *self._outcome(client, round_, seconds))
 
     def _outcome(self, client: int, round_: int, seconds: float) -> tuple[float, str]:
@@ -200,7 +202,8 @@ class VirtualClock:
         """A question about the model, which nobody fails to answer."""
         for call in calls:
             down = self.workload.download(call.content, call.client)
-            seconds = float(self.workload.query_sec(np.array([call.client]), down)[0])
+            asked = np.array([call.client])
+            seconds = float(self.workload.query_sec(asked, down, call.round)[0])
             self._push(call.client, call.round, down, seconds, DONE)
         self.advance(len(calls))
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from fedzda.base import StrictConfig, UserError
-from fedzda.platform import plugins
+from fedzda.base import StrictConfig
 from fedzda.platform.config import DevicesConfig, SimulationConfig, VariantConfig
-from fedzda.platform.config_problems import KEY_SIMILARITY, from_pydantic, shown, suggestion
+from fedzda.platform.config.problems import KEY_SIMILARITY, suggestion
 from fedzda.platform.devices.shipped import SHIPPED
+from fedzda.platform.devices.variant_block import variant_config
 
 
 class UniformDevices(DevicesConfig):
@@ -57,24 +57,6 @@ def _known(value: Any) -> Any:
     return {"name": value, **SHIPPED[value]}
 
 
-def _variant(value: Any) -> Any:
-    """The configuration of a form of the model, from its name or a block."""
-    if isinstance(value, VariantConfig):
-        return value
-    block = {"name": value} if isinstance(value, str) else value
-    if not isinstance(block, Mapping) or not isinstance(block.get("name"), str):
-        raise ValueError(f"a variant is a name or a block with a 'name' (got {shown(value)})")
-    try:
-        found: VariantConfig = plugins.config_class("variants", block["name"]).model_validate(block)
-    except UserError as error:
-        raise ValueError(str(error).rstrip(".")) from None
-    except ValidationError as error:
-        problems = from_pydantic(error, plugins.config_class("variants", block["name"]), block)
-        told = " ".join(f"variant '{block['name']}': {p.sentence}" for p in problems)
-        raise ValueError(told.rstrip(".")) from None
-    return found
-
-
 class AlwaysConfig(StrictConfig):
     """There at any time."""
 
@@ -114,10 +96,10 @@ class DeviceConfig(StrictConfig):
     """Share of all clients; the shares sum to 1."""
     variant: Annotated[
         SerializeAsAny[VariantConfig],
-        BeforeValidator(_variant, json_schema_input_type=str | dict[str, Any]),
+        BeforeValidator(variant_config, json_schema_input_type=str | dict[str, Any]),
     ] = Field(default="full")  # type: ignore[assignment]
-    """Which form of the model they run: a name, or a name and its settings
-    (docs/guides/variants.md)."""
+    """Which form of the model they run: a name, a name and its settings, or a class of your own,
+    ``{target: package.module:Name, args: {…}}`` (docs/guides/variants.md)."""
     availability: Annotated[
         AlwaysConfig | DiurnalConfig | TraceConfig, Field(discriminator="name")
     ] = AlwaysConfig()
@@ -176,11 +158,11 @@ class ProfilesConfig(DevicesConfig):
                     f"no part in what '{form.name}' adds to the model. Give all devices that train "
                     f"variant '{form.name}'.",
                 )
-            if whole.scenario is not None and form.name != "full":
+            if whole.scenario is not None and form.name not in ("full", "excluded"):
                 yield (
                     key,
                     f"'{key}' is '{form.name}', and a 'scenario' changes the head of the model in "
-                    "every phase. Set it to 'full', or leave scenario out.",
+                    "every phase. Set it to 'full' or 'excluded', or leave scenario out.",
                 )
             if not form.plain_training and not whole.strategy.variants:
                 yield (

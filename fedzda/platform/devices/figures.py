@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedzda.platform.devices.clock import FATES, VirtualClock
 from fedzda.platform.devices.fleet import Fleet
-from fedzda.platform.fairness import describe
+from fedzda.platform.fairness import describe, direction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,39 +21,50 @@ _LEVELS = tuple(percent / 100 for percent in (50, 60, 70, 80, 85, 90, 95, 98))
 """Mean accuracies whose time is told."""
 
 
-def by_device(
+def by_device_and_variant(
     table: pd.DataFrame,
     fleet: Fleet | None,
     stage: str,
     everybody: dict[str, Any],
     higher_is_better: dict[str, bool],
-) -> dict[str, dict[str, Any]]:
-    """Figures of the last evaluated round by class of devices and metric.
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Figures of the last evaluated round by metric, ``by_device`` and ``by_variant``: for every
+    class of devices, and for every form of the model that clients run.
 
     Args:
         table: The client table.
         fleet: The devices; None where all are equal.
         stage: Which models are judged.
-        everybody: The figures of all clients, for equal devices.
-        higher_is_better: By metric; one that is not in it is better when higher.
+        everybody: The figures of all clients, for equal devices and a single form.
+        higher_is_better: By metric; of one that is not in it the name tells.
+    """
+    found = {"by_device": {"uniform": everybody}, "by_variant": {"full": everybody}}
+    if fleet is not None:
+        found["by_device"] = _by("device", fleet.names, table, stage, higher_is_better)
+        if fleet.forms is not None:
+            titles = list(dict.fromkeys(form.title for form in fleet.forms))
+            found["by_variant"] = _by("variant", titles, table, stage, higher_is_better)
+    return found
+
+
+def classes_by_device(
+    table: pd.DataFrame, fleet: Fleet | None, stage: str
+) -> dict[str, dict[str, dict[str, float]]]:
+    """What classes of devices get of every class of the data, in the last evaluated round.
+
+    Returns:
+        A class of devices to the name of a figure (``recall``, ``iou``) to a label to the mean over
+        the clients that have one; nothing where all devices are equal.
     """
     if fleet is None:
-        return {"uniform": everybody}
-    return _by("device", fleet.names, table, stage, higher_is_better)
-
-
-def by_variant(
-    table: pd.DataFrame,
-    fleet: Fleet | None,
-    stage: str,
-    everybody: dict[str, Any],
-    higher_is_better: dict[str, bool],
-) -> dict[str, dict[str, Any]]:
-    """The same as :func:`by_device` by form of the model that clients run."""
-    if fleet is None or fleet.forms is None:
-        return {"full": everybody}
-    names = list(dict.fromkeys(form.title for form in fleet.forms))
-    return _by("variant", names, table, stage, higher_is_better)
+        return {}
+    rows = _last_tests(table, stage)
+    parts = rows.metric.str.extract(r"^(\w+)/(\d+)$")
+    rows = rows.assign(figure=parts[0], label=parts[1]).dropna(subset=["label", "value"])
+    found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in fleet.names}
+    for (device, figure, label), own in rows.groupby(["device", "figure", "label"]):
+        found[str(device)].setdefault(str(figure), {})[str(label)] = float(own.value.mean())
+    return found
 
 
 def variant_costs(fleet: Fleet | None) -> dict[str, dict[str, Any]]:
@@ -77,17 +88,23 @@ def _by(
     stage: str,
     higher_is_better: dict[str, bool],
 ) -> dict[str, dict[str, Any]]:
-    tested = (table.phase == "evaluate") & (table.split == "test") & (table.stage == stage)
-    rows = table[tested & (table["round"] == table[tested]["round"].max())]
+    rows = _last_tests(table, stage)
     rows = rows[~rows.metric.str.contains("/")]
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
     for (value, metric), own in rows.groupby([column, "metric"], sort=False):
-        better = higher_is_better.get(str(metric), True)
+        better = higher_is_better.get(str(metric), direction.higher_is_better(str(metric)))
         figures = describe(
             own.value.to_numpy(), own.num_examples.to_numpy(), higher_is_better=better
         )
         found[str(value)][str(metric)] = {k: figures[k] for k in ("n", "mean", "worst10")}
     return found
+
+
+def _last_tests(table: pd.DataFrame, stage: str) -> pd.DataFrame:
+    """Rows of the last evaluation on test samples."""
+    tested = (table.phase == "evaluate") & (table.split == "test") & (table.stage == stage)
+    rows: pd.DataFrame = table[tested & (table["round"] == table[tested]["round"].max())]
+    return rows
 
 
 def virtual_figures(

@@ -20,6 +20,8 @@ from fedzda.platform.config import SimulationConfig, VariantConfig
 from fedzda.platform.data.apportion import Ints
 from fedzda.platform.devices.config import DeviceConfig, ProfileConfig, ProfilesConfig
 from fedzda.platform.devices.fleet import assigned
+from fedzda.platform.devices.variant_block import variant_class
+from fedzda.platform.parts import build_task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,10 +32,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Form:
-    """The form of the model that a class of devices runs, and what it takes."""
+    """The form of the model that a class of devices runs, and what it takes.
+
+    Attributes:
+        config: Its block.
+        cost: What it takes in a test.
+        passes: Forward passes of a test that the forward pass of a training step is worth.
+    """
 
     config: VariantConfig
     cost: Cost
+    passes: float = 1.0
 
     @property
     def title(self) -> str:
@@ -45,6 +54,11 @@ class Form:
         """Memory that it takes: to train, or to be tested only."""
         return self.cost.training_bytes if self.config.trains else self.cost.bytes
 
+    @property
+    def training_macs(self) -> float:
+        """Multiply-adds of the forward pass of a training step, for one sample."""
+        return self.cost.macs * self.passes
+
 
 def load_variant(config: VariantConfig, model: nn.Module, image: ImageSpec) -> Variant:
     """The form that a configuration names.
@@ -52,7 +66,7 @@ def load_variant(config: VariantConfig, model: nn.Module, image: ImageSpec) -> V
     Raises:
         UserError: The model has no such form.
     """
-    made: Variant = plugins.load("variants", config.name)(config, model, image)
+    made: Variant = variant_class(config)(config, model, image)
     return made
 
 
@@ -76,12 +90,14 @@ def chosen_forms(
     if all(entry.variant.name == _FULL for entry in devices.profiles):
         return None
     costs: dict[str, Cost] = {}
+    task = build_task(config, image)
+    given = task.given(image)
 
     def form(wanted: VariantConfig) -> Form:
         key = wanted.model_dump_json()
         if key not in costs:
-            costs[key] = load_variant(wanted, model, image).cost()
-        return Form(wanted, costs[key])
+            costs[key] = task.cost(load_variant(wanted, model, given), model)
+        return Form(wanted, costs[key], task.passes(image))
 
     found = []
     for entry in devices.profiles:
@@ -109,7 +125,7 @@ def _best(
     for form in forms:
         if form.needed_bytes > profile.memory:
             continue
-        seconds = _seconds(form.cost, profile, samples * devices.train_factor, config)
+        seconds = _seconds(form, profile, samples * devices.train_factor, config)
         if devices.deadline is None or seconds <= devices.deadline:
             return form
     smallest = forms[-1]
@@ -119,26 +135,28 @@ def _best(
         profile.name,
         smallest.title,
         f"{smallest.needed_bytes:,}",
-        _seconds(smallest.cost, profile, samples * devices.train_factor, config),
+        _seconds(smallest, profile, samples * devices.train_factor, config),
         f"{profile.memory:,.0f}",
         "none" if devices.deadline is None else f"{devices.deadline:g} s",
     )
     return None
 
 
-def _seconds(cost: Cost, profile: ProfileConfig, passes: float, config: SimulationConfig) -> float:
+def _seconds(form: Form, profile: ProfileConfig, passes: float, config: SimulationConfig) -> float:
     """What a round takes a client of median size on a device of median speed."""
-    up = cost.bytes
+    cost, up = form.cost, form.cost.bytes
     if config.uplink is not None:
         up += config.uplink.encoded_bytes(cost.parameters) - 4 * cost.parameters
     down_sec, up_sec = 8 * cost.bytes / profile.downlink, 8 * up / profile.uplink
-    return down_sec + cost.macs * passes / profile.compute + up_sec
+    return down_sec + form.training_macs * passes / profile.compute + up_sec
 
 
 def _check_trainers(
     config: SimulationConfig, devices: ProfilesConfig, forms: list[Form], clients: int
 ) -> None:
-    """Somebody must train, and as many as a round asks for."""
+    """Somebody must train, and as many as a round asks for, in a run that trains at all."""
+    if config.rounds == 0:
+        return
     kind = assigned(devices, clients, config.seed)
     training = int(np.array([form.config.trains for form in forms])[kind].sum())
     wanted = config.strategy.clients_per_round or 1

@@ -1,8 +1,9 @@
 """What a request costs a device: multiply-adds and bytes, known before anybody trains.
 
 Seconds are ``down / downlink + work / compute + up / uplink``: nothing overlaps. Work is counted
-multiply-adds of a forward pass, times the samples that plain local training sees, times
-``devices.train_factor``. What a method does besides (images it makes, a second model) is not in it.
+multiply-adds of a forward pass, times the samples that local training sees, times
+``devices.train_factor``; what a method does besides stands in its requests
+(:class:`~fedzda.platform.devices.work.ExtraWork`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fedzda.platform.data.apportion import Ints
 from fedzda.platform.devices.availability import Times
 from fedzda.platform.devices.fleet import Fleet
 from fedzda.platform.devices.forms import model_bytes
+from fedzda.platform.devices.work import ExtraWork, Samples
 from fedzda.platform.records import Content
 
 WITHHELD = "fedzda.withheld"
@@ -43,7 +45,7 @@ class Workload:
     Attributes:
         fleet: The devices.
         macs: Multiply-adds of a forward pass on one sample.
-        held: ``(N,)`` training samples of each client.
+        samples: What the clients hold.
         local: Local training.
         buffers: Names of the model's arrays that are not trained.
         uplink: Compression of updates; None: none.
@@ -51,7 +53,7 @@ class Workload:
 
     fleet: Fleet
     macs: int
-    held: Ints
+    samples: Samples
     local: LocalConfig
     buffers: frozenset[str]
     uplink: UplinkConfig | None
@@ -89,21 +91,42 @@ class Workload:
             return self.macs
         full = [form.config.plain_training and form.config.whole for form in forms]
         each = [
-            self.macs if same else form.cost.macs for form, same in zip(forms, full, strict=True)
+            self.macs if same else form.training_macs
+            for form, same in zip(forms, full, strict=True)
         ]
         found: Times = np.array(each, dtype=np.float64)[self.fleet.kind[clients]]
         return found
 
-    def train_sec(self, clients: Ints, down: int | Ints, up: int | Ints) -> Times:
+    def train_sec(
+        self,
+        clients: Ints,
+        down: int | Ints,
+        up: int | Ints,
+        round_: int = 1,
+        extra: ExtraWork | None = None,
+    ) -> Times:
         """``(C,)`` seconds from receiving a request to the server's holding the update."""
-        work = samples_seen(self.held[clients], self.local) * self.fleet.config.train_factor
+        work = self._passes(clients, round_, extra or ExtraWork())
         compute = self.macs_of(clients) * work / self.fleet.rate("compute", clients)
         return compute + self._transfer_sec(clients, down, up)
 
-    def query_sec(self, clients: Ints, down: int) -> Times:
+    def _passes(self, clients: Ints, round_: int, extra: ExtraWork) -> Times:
+        """``(C,)`` forward passes of one sample that cost as much as a client's round."""
+        held = self.samples.held(clients, round_)
+        counts = [self.samples.counts_C(int(c), round_) for c in clients] if extra.fill else []
+        added = np.array([extra.added(own) for own in counts] or 0)
+        plain = samples_seen(held, self.local)
+        more = samples_seen(held + added, self.local)
+        seen = plain * (1 + (added > 0)) if extra.apart else more
+        making = np.where(held > 0, extra.images, 0)
+        trained = seen + extra.trainings * plain + making
+        return np.asarray(trained * self.fleet.config.train_factor + extra.forward * held)
+
+    def query_sec(self, clients: Ints, down: int, round_: int = 1) -> Times:
         """``(C,)`` the same for a forward pass over all training samples, without an answer to
         speak of."""
-        compute = self.macs_of(clients) * self.held[clients] / self.fleet.rate("inference", clients)
+        held = self.samples.held(clients, round_)
+        compute = self.macs_of(clients) * held / self.fleet.rate("inference", clients)
         return compute + self._transfer_sec(clients, down, 0)
 
     def _transfer_sec(self, clients: Ints, down: int | Ints, up: int | Ints) -> Times:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from fedzda.base import UserError
 from fedzda.platform.config import EngineConfig
 from fedzda.platform.engines.calls import Chunk, ChunkResult, HandlerSpec
 
@@ -70,3 +71,21 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def device_of(wanted: str) -> str:
+    """``cpu`` or ``cuda``. Raises UserError if a GPU was asked for and torch sees none."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("engine.device is 'cuda', but torch sees no GPU. Use 'auto' or 'cpu'.")
+    return wanted
+
+
+def vectorises(config: EngineConfig) -> bool:
+    """Whether workers will try to train many clients at once."""
+    return config.vectorise is True or (
+        config.vectorise == "auto" and device_of(config.device) == "cuda"
+    )

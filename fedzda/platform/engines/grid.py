@@ -258,8 +258,11 @@ class EngineGrid(Grid):
 
 
 def adopt_task_identity() -> None:
-    """Flower refuses to build messages outside a task; every process needs this once."""
-    TaskIdentity.run_id = TaskIdentity.task_id = TaskIdentity.node_id = 1
+    """Flower refuses to build messages outside a task: a process that is none becomes one."""
+    try:
+        _ = TaskIdentity.task_id
+    except RuntimeError:
+        TaskIdentity.run_id = TaskIdentity.task_id = TaskIdentity.node_id = 1
 
 
 def _shared_content(record: RecordDict, cache: dict[int, dict[str, Any]]) -> Content:

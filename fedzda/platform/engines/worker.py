@@ -207,7 +207,10 @@ def unusable(call: Call, reply: Reply) -> str | None:
         for name, value in record.items():
             tensor = torch.as_tensor(value)
             if tensor.is_floating_point() and not _finite(tensor):
-                return f"client {call.client} sent a NaN or infinite value in '{name}'"
+                return (
+                    f"client {call.client} sent a NaN or infinite value in '{name}'. If its "
+                    "training diverged, lower local.optimizer.lr or set local.clip_norm."
+                )
             if call.phase == "train" and name in sent and sent[name].shape != value.shape:
                 want, found = tuple(sent[name].shape), tuple(value.shape)
                 return f"client {call.client} sent '{name}' with shape {found}, not {want}"

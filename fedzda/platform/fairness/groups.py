@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,62 +164,46 @@ def _applied(
 # From predictions
 
 
-def demographic_parity_difference(
+class Gap(NamedTuple):
+    """How unlike groups are treated."""
+
+    difference: float
+    """The widest, at least 0; 0 if all groups are treated alike."""
+    ratio: float
+    """The smallest, at most 1; 1 if all groups are treated alike."""
+
+
+def demographic_parity(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
     sensitive_features: ArrayLike,
     positive: Any = 1,
     method: Method = "between_groups",
-) -> float:
-    """Widest gap of the selection rate: 0 if all groups are chosen equally often."""
-    frame = _one(selection_rate(positive), y_true, y_pred, sensitive_features)
-    return float(frame.difference(method)["rate"])
+) -> Gap:
+    """The gap of the selection rate: none if all groups are chosen equally often."""
+    return _gap(selection_rate(positive), y_true, y_pred, sensitive_features, method)
 
 
-def demographic_parity_ratio(
+def equal_opportunity(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
     sensitive_features: ArrayLike,
     positive: Any = 1,
     method: Method = "between_groups",
-) -> float:
-    """Smallest ratio of selection rates: 1 if all groups are chosen equally often."""
-    frame = _one(selection_rate(positive), y_true, y_pred, sensitive_features)
-    return float(frame.ratio(method)["rate"])
+) -> Gap:
+    """The gap of the true positive rate (Hardt et al. 2016): none if all groups have the same."""
+    return _gap(true_positive_rate(positive), y_true, y_pred, sensitive_features, method)
 
 
-def equal_opportunity_difference(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    *,
-    sensitive_features: ArrayLike,
-    positive: Any = 1,
-    method: Method = "between_groups",
-) -> float:
-    """Widest gap of the true positive rate (Hardt et al. 2016): 0 if all groups have the same."""
-    frame = _one(true_positive_rate(positive), y_true, y_pred, sensitive_features)
-    return float(frame.difference(method)["rate"])
-
-
-def equal_opportunity_ratio(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    *,
-    sensitive_features: ArrayLike,
-    positive: Any = 1,
-    method: Method = "between_groups",
-) -> float:
-    """Smallest ratio of true positive rates: 1 if all groups have the same."""
-    frame = _one(true_positive_rate(positive), y_true, y_pred, sensitive_features)
-    return float(frame.ratio(method)["rate"])
-
-
-def _one(rate: Rate, y_true: ArrayLike, y_pred: ArrayLike, groups: ArrayLike) -> MetricFrame:
-    return MetricFrame(
+def _gap(
+    rate: Rate, y_true: ArrayLike, y_pred: ArrayLike, groups: ArrayLike, method: Method
+) -> Gap:
+    frame = MetricFrame(
         metrics={"rate": rate}, y_true=y_true, y_pred=y_pred, sensitive_features=groups
     )
+    return Gap(float(frame.difference(method)["rate"]), float(frame.ratio(method)["rate"]))
 
 
 # ---------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from fedzda.platform.compare import Group
 from fedzda.platform.plot.series import over, pooled
 from fedzda.platform.plot.style import QUIET, legend_above, line_look
-from fedzda.platform.report.units import metric
 
 HEIGHT = {"single": 2.4, "double": 2.8}
 _INSIDE = 3
@@ -19,7 +18,7 @@ _INSIDE = 3
 
 def paint(figure: Figure, groups: Sequence[Group]) -> str:
     """Draw the lines; returns a caption. The clients of all seeds of a group are taken together."""
-    shown = metric(groups[0].runs[0].metric)
+    shown = groups[0].metric
     axes = figure.add_subplot()
     said = []
     for number, group in enumerate(groups):
@@ -43,4 +42,4 @@ def paint(figure: Figure, groups: Sequence[Group]) -> str:
         axes.legend(loc="upper left" if shown.higher_is_better else "lower right")
     stored = groups[0].runs[0].path.is_dir()
     when = "after the last evaluated round" if stored else "averaged over the last rounds"
-    return f"Share of clients at or below each value of {shown.name} {when}: {'; '.join(said)}."
+    return f"Share of clients at or below each value of {shown.words} {when}: {'; '.join(said)}."

@@ -12,12 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from fedzda.platform.compare import Group
 from fedzda.platform.plot.series import curves, over
 from fedzda.platform.plot.style import INCHES, legend_above, line_look
-from fedzda.platform.report.units import metric
 
 HEIGHT = {"single": 3.6, "double": 2.5}
 _PANELS = (
-    ("mean", "mean {} (%)", "mean {}"),
-    ("worst10", "worst tenth (%)", "worst tenth"),
+    ("mean", "mean {}"),
+    ("worst10", "worst tenth"),
 )
 
 
@@ -26,11 +25,11 @@ def paint(figure: Figure, groups: Sequence[Group]) -> str:
 
     Lines are means over seeds, bands reach from the lowest seed to the highest.
     """
-    shown = metric(groups[0].runs[0].metric)
+    shown = groups[0].metric
     wide = figure.get_figwidth() > INCHES["single"] + 1
     grid: Any = figure.subplots(1 if wide else 2, 2 if wide else 1, sharex=True)
     panels: list[Axes] = list(grid)
-    for axes, (key, percent, plain) in zip(panels, _PANELS, strict=True):
+    for axes, (key, words) in zip(panels, _PANELS, strict=True):
         for number, group in enumerate(groups):
             rounds, values = curves(group, key)
             values = values * shown.scale
@@ -42,7 +41,7 @@ def paint(figure: Figure, groups: Sequence[Group]) -> str:
                     rounds, values.min(axis=0), values.max(axis=0), color=style["color"],
                     alpha=0.15, linewidth=0,
                 )  # fmt: skip
-        axes.set_ylabel((percent if shown.fraction else plain).format(shown.name))
+        axes.set_ylabel(words.format(shown.words) + (f" ({shown.unit})" if shown.unit else ""))
         axes.margins(x=0.01)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.align_ylabels(panels)
@@ -53,4 +52,4 @@ def paint(figure: Figure, groups: Sequence[Group]) -> str:
     bands = any(len(group.runs) > 1 for group in groups)
     said = "; ".join(f"{group.label} ({over(group)})" for group in groups)
     band = " Lines are means over seeds, bands reach from the lowest to the highest." * bands
-    return f"Mean and worst tenth of the clients' {shown.name} over the rounds: {said}.{band}"
+    return f"Mean and worst tenth of the clients' {shown.words} over the rounds: {said}.{band}"

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from fedzda.platform.compare import Comparison, Group
 from fedzda.platform.plot.style import INCHES, legend_above, look
-from fedzda.platform.report.units import Metric, metric
+from fedzda.platform.report.units import Metric
 
 HEIGHT = {"single": 2.8, "double": 3.2}
 _X, _Y = "variance_pp2", "mean"
@@ -19,19 +19,19 @@ _X, _Y = "variance_pp2", "mean"
 
 def paint(figure: Figure, groups: Sequence[Group], found: Comparison) -> str:
     """Draw the points; returns a caption. Small marks are the single seeds."""
-    shown = metric(found.metric)
+    shown = found.shown
     axes = figure.add_subplot()
     for number, (group, row) in enumerate(zip(groups, found.rows, strict=True)):
         _point(axes, row, shown, number)
         if len(group.runs) > 1:
             style = look(number)
             axes.plot(
-                [float(run.figures[_X]) for run in group.runs],
+                [float(run.figures[_X]) * shown.variance_scale for run in group.runs],
                 [float(run.figures[_Y]) * shown.scale for run in group.runs],
                 linestyle="", marker=style["marker"], markersize=2.6, color=style["color"],
                 alpha=0.4, markeredgewidth=0, zorder=1.5,
             )  # fmt: skip
-    axes.set(xlabel="variance over clients (pp²)", ylabel=f"mean client {shown.label}")
+    axes.set(xlabel=shown.variance_of("variance over clients"), ylabel=f"mean client {shown.label}")
     wide = figure.get_figwidth() > INCHES["single"] + 1
     labels = [row["run"] for row in found.rows]
     marks = [_mark(number) for number in range(len(labels))]
@@ -42,7 +42,7 @@ def paint(figure: Figure, groups: Sequence[Group], found: Comparison) -> str:
     side = "up" if shown.higher_is_better else "down"
     said = ", ".join(dict.fromkeys(row["interval"] for row in found.rows))
     return (
-        f"Mean {shown.name} of the clients against its variance over clients, with 95 % intervals "
+        f"Mean {shown.words} of the clients against its variance over clients, with 95 % intervals "
         f"over {said}; {side} and to the left is better."
     )
 
@@ -53,12 +53,12 @@ def _mark(number: int) -> Line2D:
 
 
 def _point(axes: Axes, row: dict[str, Any], shown: Metric, number: int) -> None:
-    x, y = row[_X], row[_Y] * shown.scale
+    x, y = row[_X] * shown.variance_scale, row[_Y] * shown.scale
+    up, across = _bars(row, _Y, shown.scale), _bars(row, _X, shown.variance_scale)
     style = look(number)
     axes.errorbar(
-        x, y, _bars(row, _Y, shown.scale), _bars(row, _X, 1.0), color=style["color"],
-        marker=style["marker"], linestyle="", markersize=5, capsize=2,
-        elinewidth=0.9, capthick=0.9,
+        x, y, up, across, color=style["color"], marker=style["marker"], linestyle="",
+        markersize=5, capsize=2, elinewidth=0.9, capthick=0.9,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fedzda.base import UserError
 from fedzda.platform.compare import Group
-from fedzda.platform.compare_sources import Measured
+from fedzda.platform.compare.sources import Measured
 from fedzda.platform.report.data import RunData, collect
 from fedzda.platform.report.load import Floats, Ints, read_run
 

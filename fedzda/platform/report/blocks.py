@@ -31,6 +31,24 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str
     return tag("div", inside, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
+def tile_row(tiles: Iterable[tuple[str, ...]]) -> Markup:
+    """Figures side by side: name, value, a note, and for some the role that marks it."""
+    return tag(
+        "dl",
+        *(
+            tag(
+                "div",
+                tag("dt", name),
+                tag("dd", value, class_="value"),
+                tag("dd", note),
+                class_=" ".join(["tile", *role]),
+            )
+            for name, value, note, *role in tiles
+        ),
+        class_="tiles",
+    )
+
+
 def section(title: str, content: Markup | None, *, wide: bool = False) -> Markup | None:
     """A section with a heading; None if it has no content."""
     if not content:

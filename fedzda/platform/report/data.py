@@ -11,6 +11,7 @@ import numpy as np
 
 from fedzda.base import UserError
 from fedzda.platform import fairness
+from fedzda.platform.gains import require_alone
 from fedzda.platform.report import load
 from fedzda.platform.report.load import ClientValues, Floats, Ints, RunFiles
 from fedzda.platform.report.units import Metric, metric
@@ -217,10 +218,13 @@ def gains_over(run_dir: Path, local: Path, name: str) -> Gains:
     """The gains of a run over a local-only one in the metric ``name``, at their last rounds.
 
     Raises:
-        UserError: A folder is no run, was never evaluated on the metric, or they share no client.
+        UserError: A folder is no run, was never evaluated on the metric, or they share no client;
+            or in the second, clients do not train alone.
     """
     pair = []
     for path, own in ((run_dir, False), (local, True)):
+        if own:
+            require_alone(path)
         load.read_run(path)
         values = load.client_values(path, name, own=own)
         if values is None:
@@ -248,7 +252,7 @@ def collect(run_dir: Path, local: Path | None = None) -> RunData:
         UserError: A path is no run folder, or the two runs share no evaluated client.
     """
     folder = load.read_run(run_dir)
-    primary = metric(main_metric(folder))
+    primary = metric(main_metric(folder), folder.higher_is_better)
     return RunData(
         folder=folder,
         metric=primary,

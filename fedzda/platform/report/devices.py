@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fedzda.platform.report.blocks import section, table
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
-from fedzda.platform.report.units import DASH, NBSP, count, duration, size
+from fedzda.platform.report.units import DASH, NBSP, Metric, count, duration, size
 
+_BY_CLASS = {"iou": "Intersection over union", "recall": "Recall"}
+"""Figures by class of the data, that of the task first, and what tables call them."""
+_MOST_CLASSES = 40
 _LOST = (
     ("late", "came too late"),
     ("dropped", "failed on the way"),
@@ -33,6 +37,7 @@ def part(data: RunData) -> Markup | None:
         tag("p", lead),
         table(columns, [_row(data, name, devices[name]) for name in devices], "Devices"),
         tag("p", _note(devices), class_="note"),
+        _classes(data),
         _times(virtual.get("time_to_accuracy") or {}),
     )
     return section("Devices", content, wide=True)
@@ -52,6 +57,37 @@ def _row(data: RunData, name: str, found: dict[str, Any]) -> list[str]:
         _or_dash(found["update_bytes_down"], size),
         _or_dash(found["update_bytes_up"], size),
     ]
+
+
+def _classes(data: RunData) -> Markup | None:
+    """What every class of the data gets on each class of devices."""
+    by_device = data.folder.summary.get("classes_by_device") or {}
+    name = next((own for own in _BY_CLASS if any(own in found for found in by_device.values())), "")
+    if not name:
+        return None
+    figures = {device: found.get(name, {}) for device, found in by_device.items()}
+    labels = sorted({int(label) for found in figures.values() for label in found})
+    note = None
+    if len(labels) > _MOST_CLASSES:
+        note = f"The {_MOST_CLASSES} of {len(labels)} classes in which devices differ most."
+        gaps = {label: _gap(label, figures.values()) for label in labels}
+        labels = sorted(sorted(labels, key=lambda own: -gaps[own])[:_MOST_CLASSES])
+    shown = Metric(name, fraction=True, higher_is_better=True)
+    rows = [
+        [data.class_name(label), *(shown.show(found.get(str(label))) for found in figures.values())]
+        for label in labels
+    ]
+    title = f"{_BY_CLASS[name]} by class, mean over the clients of a device"
+    return join(
+        tag("h3", title),
+        table(["Class", *figures], rows, title),
+        tag("p", note, class_="note") if note else None,
+    )
+
+
+def _gap(label: int, figures: Iterable[dict[str, float]]) -> float:
+    values = [found[str(label)] for found in figures if str(label) in found]
+    return max(values) - min(values)
 
 
 def _short(sec: float) -> str:

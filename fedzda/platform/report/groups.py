@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fedzda.platform.report.blocks import section, table
+from fedzda.platform.report.charts.groups import word
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
 from fedzda.platform.report.units import DASH, NBSP
@@ -25,7 +26,7 @@ def part(data: RunData) -> Markup | None:
     rows = []
     for key, words in _GAPS:
         found = gaps[key]
-        of = "" if found.get("class") is None else f" of {_class(data, found['class'])}"
+        of = "" if found.get("class") is None else f" of {_class(found['class'])}"
         ratio = DASH if found["ratio"] is None else f"{found['ratio']:.2f}"
         local = [_points(found[name]) for name in ("local_difference", "local_worst")]
         row = [f"{words}{of}", _points(found["difference"]), ratio]
@@ -35,15 +36,10 @@ def part(data: RunData) -> Markup | None:
     content = join(
         table(columns, rows, "Gaps between groups"), tag("p", _note(data, gaps), class_="note")
     )
-    return section(f"Groups by {_word(data)}", content)
+    return section(f"Groups by {word(data)}", content)
 
 
-def _word(data: RunData) -> str:
-    by = str(data.groups.get("by"))
-    return str(data.groups.get("attribute") or by.replace("-", " "))
-
-
-def _class(data: RunData, name: str) -> str:
+def _class(name: str) -> str:
     return f"class {name}" if name.isdigit() else f"class '{name}'"
 
 

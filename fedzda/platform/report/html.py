@@ -19,34 +19,45 @@ from fedzda.platform.report.markup import Markup, tag
 
 
 def page(data: RunData, charts: list[Chart]) -> str:
-    """The whole document."""
-    style, script = template("page.css"), template("page.js")
+    """The report of a run."""
     name = str(data.folder.config.get("name") or data.folder.path.name)
+    return document(
+        f"{name}: fairness report",
+        sections.heading(data, name),
+        [
+            verdict_section(data),
+            charts_section(data, charts),
+            tag("div", *sections.tables(data), class_="rest"),
+        ],
+        sections.footer(data),
+    )
+
+
+def document(
+    title: str, heading: Sequence[object], content: Sequence[object], footer: Sequence[object]
+) -> str:
+    """A whole file that needs nothing else and can send nothing."""
+    style, script = template("page.css"), template("page.js")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{name}: fairness report"),
+        tag("title", title),
         tag("style", Markup(style)),
     )
     body = tag(
         "body",
         tag("a", "Skip to the charts", href="#charts", class_="skip"),
-        tag("header", *sections.heading(data, name)),
-        tag(
-            "main",
-            verdict_section(data),
-            charts_section(data, charts),
-            tag("div", *sections.tables(data), class_="rest"),
-        ),
-        tag("footer", tag("p", *sections.footer(data))),
+        tag("header", *heading),
+        tag("main", *content),
+        tag("footer", tag("p", *footer)),
         tag("div", id="tip", aria_live="polite", hidden=True),
         tag("script", Markup(script)),
     )
-    document = f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-    return document.encode("utf-8", "replace").decode("utf-8")
+    text = f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def template(name: str) -> str:
@@ -65,9 +76,9 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def verdict_section(data: RunData, *, state_first: bool = True) -> Markup:
+def verdict_section(data: RunData, *, state_first: bool = True, state: str | None = None) -> Markup:
     """Who is left behind, in sentences and four figures; see :func:`verdict.sentences`."""
-    first, *rest = verdict.sentences(data, state_first=state_first)
+    first, *rest = verdict.sentences(data, state_first=state_first, state=state)
     items = tag("ul", *(tag("li", sentence) for sentence in rest)) if rest else None
     return tag(
         "section",

@@ -20,6 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 from fedzda.base import UserError
+from fedzda.platform.files import holds_runs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,6 +51,12 @@ class RunFiles:
         """``finished``, or what ``status.json`` says, or ``unknown``."""
         return str(self.summary.get("state") or self.status.get("state") or "unknown")
 
+    @property
+    def higher_is_better(self) -> dict[str, bool]:
+        """The direction of metrics, as far as the run wrote it down; of others the name tells."""
+        found = self.summary.get("higher_is_better")
+        return found if isinstance(found, dict) else {}
+
 
 @dataclass(frozen=True)
 class ClientValues:
@@ -73,6 +80,8 @@ class ClientValues:
 def read_run(path: Path) -> RunFiles:
     """The small files of a run folder. Raises :class:`UserError` if ``path`` is none."""
     if not path.is_dir() or not (path / "config.yaml").is_file():
+        if around := holds_runs(path):
+            raise UserError(f"{around}. Name one of them, or compare all: fedzda compare {path}/*")
         what = "is not a folder" if not path.is_dir() else "has no config.yaml"
         raise UserError(
             f"run folder '{path}' {what}: give the folder that 'fedzda run' printed, "

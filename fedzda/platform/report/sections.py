@@ -18,7 +18,7 @@ from fedzda.platform.report import (
     skew,
     variants,
 )
-from fedzda.platform.report.blocks import embedded, section, table
+from fedzda.platform.report.blocks import embedded, section, table, tile_row
 from fedzda.platform.report.data import RunData
 from fedzda.platform.report.markup import Markup, join, tag
 from fedzda.platform.report.units import DASH, count, duration, metric, names, size
@@ -56,6 +56,10 @@ def _named(block: Any, word: str) -> str | None:
     return f"{word} {found}" if found else None
 
 
+_SQUARES = {"pp²": "squared percentage points", "dB²": "squared decibels", "": "over clients"}
+"""What the units of variances mean."""
+
+
 def tiles(data: RunData) -> Markup | None:
     """The four figures to remember."""
     figures, shown = data.figures, data.metric
@@ -64,22 +68,16 @@ def tiles(data: RunData) -> Markup | None:
     tail = f"Worst tenth ({count(tail_size(figures['n']))} of {count(figures['n'])})"
     gap = shown.gap(figures["mean"] - figures["worst10"])
     low_high = shown.interval([figures["min"], figures["max"]])
-    four = (
-        ("mean", f"Mean {shown.name}", shown.show(figures["mean"]),
-         f"95 % interval {shown.interval(figures.get('mean_ci95'))}"),
-        ("worst", tail, shown.show(figures["worst10"]),
-         f"95 % interval {shown.interval(figures.get('worst10_ci95'))}"),
-        ("gap", "Gap to the mean", gap, f"range {low_high}"),
-        ("gap", "Variance", f"{figures['variance_pp2']:.1f}\u00a0pp²", "squared percentage points"),
-    )  # fmt: skip
-    return tag(
-        "dl",
-        *(
-            tag("div", tag("dt", name), tag("dd", value, class_="value"), tag("dd", note),
-                class_=f"tile {role}")
-            for role, name, value, note in four
-        ),
-        class_="tiles",
+    variance = shown.variance(figures["variance_pp2"], unit=True)
+    return tile_row(
+        (
+            (f"Mean {shown.words}", shown.show(figures["mean"]),
+             f"95 % interval {shown.interval(figures.get('mean_ci95'))}", "mean"),
+            (tail, shown.show(figures["worst10"]),
+             f"95 % interval {shown.interval(figures.get('worst10_ci95'))}", "worst"),
+            ("Gap to the mean", gap, f"range {low_high}", "gap"),
+            ("Variance", variance, _SQUARES[shown.variance_unit], "gap"),
+        )
     )  # fmt: skip
 
 
@@ -92,7 +90,7 @@ def tables(data: RunData) -> list[Markup]:
         section("Cost", _cost(data)),
     )
     parts = (
-        section("All fairness figures", _figures(data)),
+        section("All fairness figures", _figures(data), wide=len(_metrics(data)) > _NARROW),
         phases.part(data),
         devices.part(data),
         variants.part(data),
@@ -141,7 +139,7 @@ def worst_clients(data: RunData) -> Markup | None:
 def _classes_of(data: RunData, first: int) -> list[str]:
     """Classes that the first clients of the class map (the worst) train on, if that is known."""
     counts = data.label_map
-    if counts is None:
+    if counts is None or len(data.classes) < 2:
         return []
     word = [data.class_name(label) for label in data.classes]
     return [
@@ -160,7 +158,7 @@ _ROWS = (
     ("best10", "Best tenth", "value"),
     ("min", "Lowest client", "value"),
     ("max", "Highest client", "value"),
-    ("variance_pp2", "Variance over clients (pp²)", "plain"),
+    ("variance_pp2", "Variance over clients", "variance"),
     ("std", "Standard deviation over clients", "value"),
     ("gini", "Gini index (0: all equal)", "plain"),
     ("jain", "Jain index (1: all equal)", "plain"),
@@ -169,11 +167,40 @@ _ROWS = (
 )
 
 
-def _figures(data: RunData) -> Markup | None:
+_NARROW = 2
+"""A table of up to this many metrics leaves room for another one beside it."""
+
+
+def _metrics(data: RunData) -> dict[str, dict[str, Any]]:
+    """Figures of every metric, the one that the report is about first."""
     stored = data.folder.summary.get("metrics") or {}
-    columns = {name: found for name, found in stored.items() if "/" not in name}
-    if data.figures.get("n"):
-        columns = {data.metric.name: data.figures} | columns
+    aside = _means_only(data)
+    columns = {n: found for n, found in stored.items() if "/" not in n and n not in aside}
+    return {data.metric.name: data.figures} | columns if data.figures.get("n") else columns
+
+
+def _means_only(data: RunData) -> list[str]:
+    """Metrics that do not say how well a client is served, as the run's task says."""
+    found = data.folder.summary.get("means_only")
+    return [n for n in found if n != data.metric.name] if isinstance(found, list) else []
+
+
+def _aside(data: RunData) -> Markup | None:
+    """The means of those metrics, in one sentence."""
+    stored = data.folder.summary.get("metrics") or {}
+    told = [
+        f"{metric(name).words} {metric(name).show((stored.get(name) or {}).get('mean'))}"
+        for name in _means_only(data)
+        if name in stored
+    ]
+    if not told:
+        return None
+    why = "Means over clients of what does not say how well a client is served"
+    return tag("p", f"{why}: {', '.join(told)}.", class_="note")
+
+
+def _figures(data: RunData) -> Markup | None:
+    columns = _metrics(data)
     if not columns:
         return None
     rows = [["Clients counted", *(f"{c.get('n', DASH)}" for c in columns.values())]]
@@ -187,13 +214,17 @@ def _figures(data: RunData) -> Markup | None:
         f" (above {BOOTSTRAP_LIMIT:,} clients the normal approximation). They say how far the"
         " figures depend on which clients take part, not on the seed."
     )
-    return join(table(["Figure", *columns], rows, "Fairness figures"), tag("p", how, class_="note"))
+    heads = ["Figure", *(metric(name).words for name in columns)]
+    figures = table(heads, rows, "Fairness figures")
+    return join(figures, _aside(data), tag("p", how, class_="note"))
 
 
 def _cell(name: str, found: dict[str, Any], key: str, kind: str) -> str:
     value = found.get(key)
     if kind == "pair":
         return metric(name).interval(value)
+    if kind == "variance":
+        return metric(name).variance(value, unit=True)
     if kind == "value" or value is None:
         return metric(name).show(value)
     return f"{value:.4g}"
@@ -226,7 +257,23 @@ def _images(data: RunData) -> Markup | None:
             f"Synthetic images, round {file.stem.removeprefix('samples-round-').lstrip('0') or '0'}"
         )
         shown.append(embedded(file, words))
-    return tag("div", *shown, class_="images")
+    return join(tag("p", _rows_of(data), class_="note"), tag("div", *shown, class_="images"))
+
+
+def _rows_of(data: RunData) -> str:
+    """Which row of the pictures is which class."""
+    if data.phases:
+        return "A row is a class, from top to bottom in the order of learning."
+    if not data.class_names:
+        return "A row is a class, from top to bottom by number."
+    return f"A row is a class, from top to bottom: {names(data.class_names, limit=20)}."
+
+
+_REPLIES = {
+    "retried": "Replies tried again after an error",
+    "lost": "Replies lost to errors",
+}
+"""Errors on this machine; clients that a simulated device loses stand under Devices."""
 
 
 def _cost(data: RunData) -> Markup | None:
@@ -235,7 +282,7 @@ def _cost(data: RunData) -> Markup | None:
     failures = summary.get("failures") or {}
     rows = [[f"Time, {part}", duration(float(value))] for part, value in seconds.items()]
     rows += [[f"Sent {way}", size(float(value))] for way, value in moved.items()]
-    rows += [[f"Client replies {what}", count(float(value))] for what, value in failures.items()]
+    rows += [[_REPLIES.get(k, k), count(float(value))] for k, value in failures.items()]
     return table(["What", "How much"], rows, "Cost of the run") if rows else None
 
 
@@ -244,6 +291,7 @@ def _provenance(data: RunData) -> Markup | None:
     flat = [
         (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         for key, value in _flat(meta)
+        if value is not None  # the report is written before the run has ended
     ]
     if not flat:
         return None

@@ -20,6 +20,8 @@ _ROWS = (
     ("effective_classes", None, "Classes of a client (effective number)"),
     ("size_gini", None, "Gini index of the clients' sizes (0: all equal)"),
 )
+_OF_LABELS = ("label_distance", "effective_classes")
+"""Figures that say nothing where all samples have one label."""
 
 
 def part(data: RunData) -> Markup | None:
@@ -27,10 +29,11 @@ def part(data: RunData) -> Markup | None:
     found = data.heterogeneity
     if found.get("label_distance") is None:
         return None
+    alike = found.get("classes") == 1
     rows = [
         [words, f"{found[key]:.3g}", DASH if floor is None else f"{found[floor]:.3g}"]
         for key, floor, words in _ROWS
-        if found.get(key) is not None
+        if found.get(key) is not None and not (alike and key in _OF_LABELS)
     ]
     note = (
         "Means over the clients. The last column is what chance leaves if the same samples are "
@@ -51,11 +54,11 @@ def _views(data: RunData, views: list[dict[str, Any]]) -> Markup | None:
         # the name alone: a path written there must not lead out of the run folder
         file = data.folder.path / "artifacts" / Path(str(view["file"])).name
         if file.is_file():
-            shown.append(embedded(file, _words(data, view)))
+            shown.append(embedded(file, _words(view)))
     return tag("div", *shown, class_="strips") if shown else None
 
 
-def _words(data: RunData, view: dict[str, Any]) -> str:
+def _words(view: dict[str, Any]) -> str:
     alone = view["clients"] == 1
     who = (
         f"client {view['client']}"

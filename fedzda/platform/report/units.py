@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from fedzda.platform.fairness.direction import higher_is_better
 
 NBSP = "\u00a0"
 """Keeps a number and its unit on one line."""
 DASH = "–"
 """An undefined figure."""
+
+
+_SPELT = {"psnr": "PSNR", "ssim": "SSIM", "miou": "mIoU", "iou": "IoU"}
+_ACRONYMS = re.compile(rf"\b({'|'.join(_SPELT)})\b")
+"""Metrics that are written otherwise than they are called in tables and files."""
 
 
 @dataclass(frozen=True)
@@ -32,33 +41,71 @@ class Metric:
         return 100.0 if self.fraction else 1.0
 
     @property
+    def unit(self) -> str:
+        """Unit of shown values; empty where the metric has none."""
+        if self.fraction:
+            return "%"
+        return "dB" if self.name.endswith("psnr") else ""
+
+    @property
+    def words(self) -> str:
+        """The name in a sentence: ``noise error``, ``PSNR``."""
+        spoken = " ".join(self.name.split("_"))
+        return _ACRONYMS.sub(lambda found: _SPELT[found[0]], spoken)
+
+    @property
     def title(self) -> str:
         """The name at the head of a column or a title."""
-        return self.name[:1].upper() + self.name[1:]
+        return self.words if self.words[:2] == "mI" else self.words[:1].upper() + self.words[1:]
 
     @property
     def label(self) -> str:
         """Axis label with its unit."""
-        return f"{self.name} (%)" if self.fraction else self.name
+        return f"{self.words} ({self.unit})" if self.unit else self.words
 
     def show(self, value: float | None) -> str:
         """A value with its unit, a dash where undefined."""
         if value is None or not math.isfinite(value):
             return DASH
-        return f"{100 * value:.1f}{NBSP}%" if self.fraction else f"{value:.4g}"
+        text = f"{100 * value:.1f}" if self.fraction else f"{value:.4g}"
+        return f"{text}{NBSP}{self.unit}" if self.unit else text
 
     def gap(self, value: float | None) -> str:
         """The size of a difference, in points for fractions."""
         if value is None or not math.isfinite(value):
             return DASH
-        return f"{100 * abs(value):.1f}{NBSP}points" if self.fraction else f"{abs(value):.4g}"
+        if self.fraction:
+            return f"{100 * abs(value):.1f}{NBSP}points"
+        return f"{abs(value):.4g}{NBSP}{self.unit}" if self.unit else f"{abs(value):.4g}"
+
+    @property
+    def variance_unit(self) -> str:
+        """Unit of shown variances; empty where the metric has none."""
+        return "pp²" if self.fraction else f"{self.unit}²" if self.unit else ""
+
+    @property
+    def variance_scale(self) -> float:
+        """Factor from the stored ``variance_pp2``, which is ``1e4 * var``, to shown variances."""
+        return 1.0 if self.fraction else 1e-4
+
+    def variance_of(self, words: str) -> str:
+        """A heading or label with the unit of variances: ``variance (pp²)``."""
+        return f"{words} ({self.variance_unit})" if self.variance_unit else words
+
+    def variance(self, stored: float | None, *, unit: bool = False) -> str:
+        """A stored ``variance_pp2`` as it is shown, a dash where undefined."""
+        if stored is None or not math.isfinite(stored):
+            return DASH
+        shown = self.variance_scale * stored
+        text = f"{shown:.1f}" if self.fraction else f"{shown:.4g}"
+        return f"{text}{NBSP}{self.variance_unit}" if unit and self.variance_unit else text
 
     def interval(self, pair: list[float] | None) -> str:
         """``88.0 to 94.0 %``, a dash where undefined."""
         if not pair:
             return DASH
         low, high = (self.show(x) for x in pair)
-        return f"{low.removesuffix(NBSP + '%')}{NBSP}to{NBSP}{high}"
+        return f"{low.removesuffix(NBSP + self.unit)}{NBSP}to{NBSP}{high}"
 
 
 _PREFIX = re.compile(r"^(eval|test|val|valid|train)[_-]")
@@ -66,12 +113,24 @@ _PREFIX = re.compile(r"^(eval|test|val|valid|train)[_-]")
 _SHARES = ("accuracy", "recall", "miou", "iou", "pixel_accuracy", "class_accuracy", "boundary_f")
 
 
-def metric(name: str) -> Metric:
-    """The metric of a name; some names are shares, and of losses and errors less is better."""
+def metric(name: str, better: Mapping[str, bool] | None = None) -> Metric:
+    """The metric of a name.
+
+    Args:
+        name: Its name; some are shares, and of losses and errors less is better.
+        better: Whether higher is better, by metric, where a run says so; else the name tells.
+    """
     core = _PREFIX.sub("", name)
     share = core == "acc" or core.startswith(_SHARES)
-    lower = core.startswith(("loss", "error", "mse", "mae", "rmse"))
-    return Metric(name, fraction=share, higher_is_better=not lower)
+    known = (better or {}).get(name)
+    return Metric(name, share, known if isinstance(known, bool) else higher_is_better(core))
+
+
+def metric_of(content: Mapping[str, Any]) -> Metric:
+    """What the figures of a sweep's result file are of."""
+    better = content.get("higher_is_better")
+    known = better if isinstance(better, Mapping) else None
+    return metric(str(content.get("metric") or "accuracy"), known)
 
 
 def count(number: float) -> str:

@@ -14,22 +14,22 @@ LISTED = 8
 """Up to this many clients are named one by one."""
 
 
-def sentences(data: RunData, *, state_first: bool = True) -> list[str]:
+def sentences(data: RunData, *, state_first: bool = True, state: str | None = None) -> list[str]:
     """The verdict, most important sentence first.
 
     Args:
         data: The run.
         state_first: Begin with the state of a run that is not finished.
+        state: That state, where more is known than the run's files say.
     """
-    state = _state(data) if state_first else []
+    said = _state(data, state or data.folder.state) if state_first else []
     if not data.figures.get("n"):
-        return [*state, "No client was evaluated, so nothing can be said about fairness."]
+        return [*said, "No client was evaluated, so nothing can be said about fairness."]
     parts = (_worst(data), _mean(data), _behind(data), _course(data), _class(data), _size(data))
-    return [*state, *(part for part in parts if part), *_losses(data)]
+    return [*said, *(part for part in parts if part), *_losses(data)]
 
 
-def _state(data: RunData) -> list[str]:
-    state = data.folder.state
+def _state(data: RunData, state: str) -> list[str]:
     if state == "finished":
         return []
     planned = data.folder.config.get("rounds")
@@ -127,5 +127,6 @@ def _losses(data: RunData) -> list[str]:
         said.append(f"{count(excluded)} {have} no value (no test sample) and are not counted.")
     lost = (data.folder.summary.get("failures") or {}).get("lost")
     if lost:
-        said.append(f"{count(lost)} client replies were lost during the run.")
+        were = "reply was" if lost == 1 else "replies were"
+        said.append(f"{count(lost)} client {were} lost to errors.")
     return said

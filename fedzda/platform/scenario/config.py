@@ -25,8 +25,9 @@ class ClassIncrementalConfig(ScenarioConfig):
     order_seed: int | None = Field(default=1993, ge=0)
     """Seed of the order of the classes, drawn by NumPy's legacy generator as the field does; null:
     the data set's own order."""
-    base_rounds: int | None = Field(default=None, ge=1)
-    """Rounds of the base phase; left out: ``rounds_per_phase``."""
+    base_rounds: int | None = Field(default=None, ge=0)
+    """Rounds of the base phase; left out: ``rounds_per_phase``. 0: the base classes are known, the
+    model comes from ``start_from``, and the first round begins phase 1."""
     rounds_per_phase: int = Field(default=1, ge=1)
     """Rounds of every further phase."""
     exemplars_per_class: int = Field(default=0, ge=0)
@@ -59,6 +60,7 @@ class ClassIncrementalConfig(ScenarioConfig):
                 "strategy.name",
                 f"'strategy.name' is '{name}', which {reason}; or leave scenario out.",
             )
+        yield from self._base_problems(whole)
         if self.keeps_exemplars and not getattr(strategy, "exemplars", False):
             yield (
                 "scenario",
@@ -71,4 +73,22 @@ class ClassIncrementalConfig(ScenarioConfig):
                 "scenario.exemplars_total",
                 f"'scenario.exemplars_total' stands for 'scenario.exemplars_per_class', which is "
                 f"{self.exemplars_per_class} (got {self.exemplars_total}). Leave one of them out.",
+            )
+
+    def _base_problems(self, whole: SimulationConfig) -> Iterator[tuple[str, str]]:
+        """What a run without a base phase needs, and what it cannot have."""
+        if self.base_rounds != 0:
+            return
+        if whole.start_from is None:
+            yield (
+                "scenario.base_rounds",
+                "'scenario.base_rounds' is 0, so the model must know the base classes already, and "
+                "'start_from' is left out. Name a run or weights there, or raise base_rounds.",
+            )
+        if self.keeps_exemplars:
+            yield (
+                "scenario.base_rounds",
+                "'scenario.base_rounds' is 0, so no client has seen the base classes in this run, "
+                "and the scenario keeps exemplars of them. Leave exemplars_per_class and "
+                "exemplars_total out, or raise base_rounds.",
             )

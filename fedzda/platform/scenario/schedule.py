@@ -113,9 +113,13 @@ def schedule_of(config: ScenarioConfig | None, num_classes: int) -> PhaseSchedul
     return PhaseSchedule(
         order=tuple(class_order(num_classes, config.order_seed)),
         borders=borders,
-        base_rounds=config.base_rounds or config.rounds_per_phase,
+        base_rounds=_base_rounds(config),
         phase_rounds=config.rounds_per_phase,
     )
+
+
+def _base_rounds(config: ClassIncrementalConfig) -> int:
+    return config.rounds_per_phase if config.base_rounds is None else config.base_rounds
 
 
 def _check_exemplars(config: ClassIncrementalConfig, classes: int) -> None:

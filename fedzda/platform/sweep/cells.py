@@ -16,8 +16,8 @@ from typing import Any
 
 from fedzda.base import UserError, numpy_rng
 from fedzda.platform.config import SimulationConfig
-from fedzda.platform.config_load import from_dict
-from fedzda.platform.overrides import Sources, apply_overrides
+from fedzda.platform.config.load import from_dict
+from fedzda.platform.config.overrides import Sources, apply_overrides
 from fedzda.platform.sweep.config import ArmConfig, Changes, ChoiceConfig, RangeConfig, SweepConfig
 from fedzda.platform.sweep.load import Sweep
 

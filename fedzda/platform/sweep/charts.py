@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from fedzda.platform.files import replacing
 from fedzda.platform.report.figures import STYLE
+from fedzda.platform.report.units import Metric
 from fedzda.platform.sweep.tables import Setting, estimate
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -25,27 +26,30 @@ _VARIANCES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
 def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
-    """Write an SVG: a point per arm, mean accuracy against variance, bars of 95 % over seeds.
+    """Write an SVG: a point per arm, mean of the clients against variance, bars of 95 % over seeds.
 
-    Up and left is better: both more and more even.
+    Left is more even, and up is better, or down for a metric of which less is better.
     """
+    shown = setting.metric
 
     def paint(axes: Any) -> None:
         for number, arm in enumerate(arms):
-            variance = estimate(setting.figure(arm, "variance_pp2").values())
-            mean = estimate(100 * v for v in setting.figure(arm, "mean").values())
+            scale = shown.variance_scale
+            variance = estimate(scale * v for v in setting.figure(arm, "variance_pp2").values())
+            mean = estimate(shown.scale * v for v in setting.figure(arm, "mean").values())
             if variance is None or mean is None:
                 continue
             bars = [None if np.isnan(e.half) else e.half for e in (variance, mean)]
             colour, marker = _look(number)[:2]
             style = {"fmt": marker, "color": colour, "capsize": 2, "linewidth": 1, "markersize": 5}
             axes.errorbar(variance.mean, mean.mean, bars[1], bars[0], label=arm, **style)
-        axes.set_xscale("symlog", linthresh=10)
+        if shown.fraction:
+            axes.set_xscale("symlog", linthresh=10)
+            axes.xaxis.set(major_locator=FixedLocator(_VARIANCES), minor_locator=NullLocator())
         axes.set_xlim(left=0)
-        axes.xaxis.set(major_locator=FixedLocator(_VARIANCES), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")  # the default writes TeX, which SVG text shows raw
-        axes.set_xlabel("variance of the clients' accuracy (pp²)")
-        axes.set_ylabel("mean accuracy of the clients (%)")
+        axes.set_xlabel(shown.variance_of(f"variance of the clients' {shown.words}"))
+        axes.set_ylabel(_with_unit(f"mean {shown.words} of the clients", shown))
         axes.set_title(setting.title)
 
     _save(path, paint)
@@ -54,7 +58,11 @@ def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
 def convergence(setting: Setting, arms: Sequence[str], path: Path) -> None:
     """Write an SVG: mean and worst tenth over rounds; the bands reach from the lowest seed to the
     highest."""
-    shown = (("mean", "mean accuracy (%)"), ("worst10", "worst 10 % of the clients (%)"))
+    metric = setting.metric
+    shown = (
+        ("mean", _with_unit(f"mean {metric.words}", metric)),
+        ("worst10", _with_unit("worst 10 % of the clients", metric)),
+    )
 
     def paint(mean_axes: Any, worst_axes: Any) -> None:
         for axes, (figure, title) in zip((mean_axes, worst_axes), shown, strict=True):
@@ -72,11 +80,16 @@ def _band(axes: Any, setting: Setting, arm: str, figure: str, number: int) -> No
     if not results:
         return
     rounds = results[0].data["evaluated"]
-    curves = 100 * np.array([result.data["curves"]["global"][figure] for result in results])
+    stored = [result.data["curves"]["global"][figure] for result in results]
+    curves = setting.metric.scale * np.array(stored)
     colour, _, dash = _look(number)
     axes.plot(rounds, curves.mean(axis=0), dash, color=colour, label=arm, linewidth=1.5)
     axes.fill_between(rounds, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.12,
                       linewidth=0)  # fmt: skip
+
+
+def _with_unit(words: str, shown: Metric) -> str:
+    return f"{words} ({shown.unit})" if shown.unit else words
 
 
 def _look(number: int) -> tuple[str, str, str]:

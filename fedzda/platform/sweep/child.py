@@ -12,9 +12,9 @@ from pathlib import Path
 
 from fedzda.base import FedzdaError
 from fedzda.platform import plugins
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
+from fedzda.platform.config.yaml_loader import load_file
 from fedzda.platform.simulation import Simulation
-from fedzda.platform.yaml_loader import load_file
 
 
 def main(config: str, folder: str) -> int:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 import fedzda
 from fedzda.base import UserError
 from fedzda.platform import plugins
-from fedzda.platform.config_load import find_source
-from fedzda.platform.config_problems import KEY_SIMILARITY, from_pydantic, render, suggestion
-from fedzda.platform.overrides import Sources
-from fedzda.platform.sweep.config import SweepConfig
-from fedzda.platform.yaml_loader import load_file
+from fedzda.platform.config.load import find_source
+from fedzda.platform.config.overrides import Sources
+from fedzda.platform.config.problems import KEY_SIMILARITY, from_pydantic, render, suggestion
+from fedzda.platform.config.yaml_loader import load_file
+from fedzda.platform.sweep.config import RangeConfig, SweepConfig
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ def load_sweep(source: str) -> Sweep:
     problems = [f"{source}:{line}: {sentence}" for line, sentence in document.problems]
     if not isinstance(document.data, dict):
         raise UserError(f"{source}:1: the file should be a block of keys such as 'name: …'.")
+    if "strategy" in document.data and "base" not in document.data:
+        raise UserError(f"{source} is a simulation: it has no 'base'. Run it: fedzda run {source}")
     try:
         config = SweepConfig.model_validate(document.data)
     except ValidationError as error:
@@ -69,6 +71,8 @@ def _find(source: str) -> Path:
     path, known = Path(source), shipped_sweeps()
     if path.is_file():
         return path
+    if path.is_dir():
+        raise UserError(f"'{source}' is a folder. Name a YAML file in it.")
     if source in known:
         return known[source]
     hint = suggestion(path.stem, known, KEY_SIMILARITY)
@@ -106,6 +110,26 @@ def _inconsistent(config: SweepConfig) -> list[str]:
                     )
     for axis in {"arm", "seed"} & {*config.axes, *config.grid}:
         problems.append(f"an axis cannot be called '{axis}'. Choose another name.")
+    problems += _ranges(config)
     empty = [f"axes.{axis}" for axis, values in config.axes.items() if not values]
     empty += [f"grid.{key}" for key, values in config.grid.items() if not values]
     return problems + [f"'{key}' has no values. Give it some, or remove it." for key in empty]
+
+
+def _ranges(config: SweepConfig) -> list[str]:
+    """Ranges of random points from which nothing can be drawn."""
+    problems = []
+    for key, space in (config.random.space if config.random else {}).items():
+        if not isinstance(space, RangeConfig):
+            continue
+        place = f"'random.space.{key}'"
+        if space.low > space.high:
+            problems.append(
+                f"{place} goes from {space.low:g} down to {space.high:g}. Exchange low and high."
+            )
+        if space.log and min(space.low, space.high) <= 0:
+            least = min(space.low, space.high)
+            problems.append(
+                f"{place} has log: true, and {least:g} has no logarithm. Take ends above 0."
+            )
+    return problems

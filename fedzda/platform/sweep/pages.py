@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedzda.base import UserError
-from fedzda.platform.files import write_text
+from fedzda.platform.files import make_folder, write_text
 from fedzda.platform.sweep.cells import Cell
 from fedzda.platform.sweep.charts import convergence, pareto
 from fedzda.platform.sweep.load import Sweep
@@ -22,7 +22,7 @@ def write_pages(sweep: Sweep, cells: Sequence[Cell], folder: Path) -> list[Path]
     found = settings(sweep, cells)
     if not found:
         raise UserError(f"no cell of '{sweep.source}' has a result yet. Run the sweep first.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--tables")
     written = [folder / "tables.md"]
     write_text(written[0], "\n\n".join([f"# {sweep.config.name}", *map(section, found)]) + "\n")
     for setting in found:

@@ -15,6 +15,7 @@ from fedzda.base import RunError
 from fedzda.platform.files import read_json
 from fedzda.platform.report.data import main_metric
 from fedzda.platform.report.load import read_run
+from fedzda.platform.report.units import Metric, metric_of
 from fedzda.platform.runs import Run
 from fedzda.platform.sweep.cells import Cell, result_path
 from fedzda.platform.sweep.load import Sweep
@@ -36,6 +37,11 @@ class Result:
         """An average over the last rounds; None where the cell has no such stage."""
         value = self.data["figures"].get(stage, {}).get(name)
         return None if value is None else float(value)
+
+    @property
+    def metric(self) -> Metric:
+        """What the figures are of."""
+        return metric_of(self.data)
 
     def clients(self, stage: str) -> dict[int, float]:
         """Each client's average over the last rounds."""
@@ -65,23 +71,23 @@ def collect(run: Run, cell: Cell, last: int, cpu_seconds: float) -> dict[str, An
     if not rows:
         raise RunError(f"cell {cell.text} evaluated no client: set evaluate.every above 0.")
     main = summary["stage"]
-    metric = main_metric(read_run(run.path))
+    files = read_run(run.path)
+    name = main_metric(files)
     stages = [main, *(stage for stage in ("global", "personalised") if stage in rows[0])]
     return {
         "cell": cell.labels,
         "group": cell.group,
         "seed": cell.seed,
         "hash": cell.hash,
-        "metric": metric,
+        "metric": name,
+        "higher_is_better": {k: v for k, v in files.higher_is_better.items() if k == name},
         "rounds": summary["rounds"],
         "averaged": min(last, len(rows)),
-        "figures": {s: _averages(_of(rows, s, main, metric)[-last:]) for s in stages},
-        "clients": {
-            s: _clients(run, s, metric, [r["round"] for r in rows[-last:]]) for s in stages
-        },
-        "curves": {s: _curves(_of(rows, s, main, metric)) for s in stages},
+        "figures": {s: _averages(_of(rows, s, main, name)[-last:]) for s in stages},
+        "clients": {s: _clients(run, s, name, [r["round"] for r in rows[-last:]]) for s in stages},
+        "curves": {s: _curves(_of(rows, s, main, name)) for s in stages},
         "evaluated": [row["round"] for row in rows],
-        "global_test": summary["global_test"].get(metric),
+        "global_test": summary["global_test"].get(name),
         "seconds": round(summary["seconds"]["total"], 1),
         "cpu_seconds": round(cpu_seconds, 1),
         "bytes": summary["bytes"],

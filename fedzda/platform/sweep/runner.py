@@ -15,12 +15,12 @@ from typing import IO
 
 from fedzda.base import RunError
 from fedzda.platform.config import plain
-from fedzda.platform.files import write_json, write_text
+from fedzda.platform.config.yaml_loader import dump
+from fedzda.platform.files import make_folder, write_json, write_text
 from fedzda.platform.runs import load
 from fedzda.platform.sweep.cells import Cell, result_path
 from fedzda.platform.sweep.load import Sweep
 from fedzda.platform.sweep.results import Result, collect
-from fedzda.platform.yaml_loader import dump
 
 _POLL_SEC = 0.2
 
@@ -92,7 +92,12 @@ def run_cells(
 
     Returns:
         The cells that failed.
+
+    Raises:
+        UserError: There can be no folder for the results.
     """
+    for cell in cells:  # before anything is run that could then not be kept
+        make_folder(result_path(sweep, cell).parent, "results")
     waiting = list(zip(cells, write_configs(sweep, cells), strict=True))
     running: list[_Job] = []
     failures: list[Failure] = []
@@ -139,9 +144,7 @@ def _end(sweep: Sweep, job: _Job) -> Result | Failure:
         data = collect(run, job.cell, sweep.config.last, told["cpu_seconds"])
     except RunError as error:
         return Failure(job.cell, str(error), job.log)
-    path = result_path(sweep, job.cell)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, data)
+    write_json(result_path(sweep, job.cell), data)
     if not sweep.config.keep_runs:
         shutil.rmtree(run.path, ignore_errors=True)
     return Result(job.cell, data)

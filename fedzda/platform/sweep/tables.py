@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedzda.platform.compare import t_interval
-from fedzda.platform.report.units import DASH
+from fedzda.platform.report.units import DASH, Metric, metric
 from fedzda.platform.sweep.cells import Cell
 from fedzda.platform.sweep.config import SweepConfig
 from fedzda.platform.sweep.load import Sweep
@@ -81,6 +81,12 @@ class Setting:
             self.arms.setdefault(arm, {})[result.cell.seed] = result
 
     @property
+    def metric(self) -> Metric:
+        """What the figures are of; all cells of a sweep have one task."""
+        found = [result for own in self.arms.values() for result in own.values()]
+        return found[0].metric if found else metric("accuracy")
+
+    @property
     def title(self) -> str:
         """What the combination is called."""
         abouts = [
@@ -118,7 +124,8 @@ class Setting:
         return {seed: value for seed, value in found.items() if value is not None}
 
     def worse_off(self, arm: str, stage: str = "global") -> BySeed:
-        """Share of the clients with a lower average than in the arm ``alone``, by seed."""
+        """Share of the clients with a worse average than in the arm ``alone``, by seed."""
+        sign = 1 if self.metric.higher_is_better else -1
         alone = self.arms.get(self.config.alone or "", {})
         shares = {}
         for seed, result in self.arms.get(arm, {}).items():
@@ -126,7 +133,7 @@ class Setting:
                 own, other = result.clients(stage), alone[seed].clients("personalised")
                 both = sorted(set(own) & set(other))
                 if both:
-                    shares[seed] = float(np.mean([own[c] < other[c] for c in both]))
+                    shares[seed] = float(np.mean([sign * own[c] < sign * other[c] for c in both]))
         return shares
 
     def cost(self, arm: str, name: str) -> BySeed:
@@ -163,17 +170,29 @@ _Column = tuple[str, Callable[[str, str], str]]
 
 def figures_table(setting: Setting, group: str) -> str:
     """Markdown: figures of every arm and stage of a group, averaged over the last rounds."""
+    shown = setting.metric
+    unit = f" {shown.unit}" if shown.unit else ""
+    plain, digits = shown.scale, None if not shown.fraction else 1
+
+    def value(name: str, scale: float) -> Callable[[str, str], str]:
+        return lambda arm, stage: _shown(setting.figure(arm, name, stage), scale, digits)
+
     columns: list[_Column] = [
         ("seeds", lambda arm, stage: str(len(setting.arms[arm]))),
-        ("mean %", lambda a, s: _shown(setting.figure(a, "mean", s), 100)),
-        ("weighted mean %", lambda a, s: _shown(setting.figure(a, "weighted_mean", s), 100)),
-        ("worst-10 %", lambda a, s: _shown(setting.figure(a, "worst10", s), 100)),
-        ("variance (pp²)", lambda a, s: _shown(setting.figure(a, "variance_pp2", s), 1)),
+        (f"mean{unit}", value("mean", plain)),
+        (f"weighted mean{unit}", value("weighted_mean", plain)),
+        (_worst(shown), value("worst10", plain)),
+        (shown.variance_of("variance"), value("variance_pp2", shown.variance_scale)),
         ("Gini", lambda a, s: _shown(setting.figure(a, "gini", s), 1, 3)),
     ]
     if setting.config.alone:
         columns.append(("worse off than alone %", lambda a, s: _shown(_off(setting, a, s), 100, 0)))
     return _table(setting, group, columns)
+
+
+def _worst(shown: Metric) -> str:
+    """``worst-10 %`` reads as both the share of clients and the unit; other units are added."""
+    return "worst-10 %" + (f" ({shown.unit})" if shown.unit and not shown.fraction else "")
 
 
 def _off(setting: Setting, arm: str, stage: str) -> BySeed:
@@ -182,18 +201,18 @@ def _off(setting: Setting, arm: str, stage: str) -> BySeed:
 
 def differences_table(setting: Setting, group: str) -> str:
     """Markdown: paired differences to the baseline, and what the arms cost."""
-    base = setting.config.baseline or ""
+    base, shown = setting.config.baseline or "", setting.metric
 
     def gap(arm: str, stage: str, name: str, scale: float) -> str:
         if arm == base:
             return DASH
         found = paired(setting.figure(base, name), setting.figure(arm, name, stage))
-        return DASH if found is None else _signed(found, scale)
+        return DASH if found is None else _signed(found, scale, shown.fraction)
 
     columns: list[_Column] = [
-        ("Δ mean", lambda a, s: gap(a, s, "mean", 100)),
-        ("Δ worst-10 %", lambda a, s: gap(a, s, "worst10", 100)),
-        ("Δ variance", lambda a, s: gap(a, s, "variance_pp2", 1)),
+        ("Δ mean", lambda a, s: gap(a, s, "mean", shown.scale)),
+        ("Δ worst-10 %", lambda a, s: gap(a, s, "worst10", shown.scale)),
+        ("Δ variance", lambda a, s: gap(a, s, "variance_pp2", shown.variance_scale)),
         ("CPU s", lambda a, s: _shown(setting.cost(a, "cpu_seconds"), 1, 0, half=False)),
         ("MB sent", lambda a, s: _shown(setting.cost(a, "bytes"), 1e-6, 1, half=False)),
     ]
@@ -211,15 +230,18 @@ def _table(setting: Setting, group: str, columns: list[_Column]) -> str:
     return "\n".join(lines)
 
 
-def _shown(values: BySeed, scale: float, digits: int = 1, half: bool = True) -> str:
+def _shown(values: BySeed, scale: float, digits: int | None = 1, half: bool = True) -> str:
+    """A mean with half its interval; ``digits`` decimals, None: four significant figures."""
     found = estimate(scale * value for value in values.values())
     if found is None:
         return DASH
+    form = ".4g" if digits is None else f".{digits}f"
     if not half or found.n < 2:
-        return f"{found.mean:.{digits}f}"
-    return f"{found.mean:.{digits}f} ± {found.half:.{digits}f}"
+        return f"{found.mean:{form}}"
+    return f"{found.mean:{form}} ± {found.half:{form}}"
 
 
-def _signed(found: Estimate, scale: float) -> str:
-    text = f"{scale * found.mean:+.1f}"
-    return (text if found.n < 2 else f"{text} ± {scale * found.half:.1f}").replace("-", "−")
+def _signed(found: Estimate, scale: float, fraction: bool) -> str:
+    form = ".1f" if fraction else ".3g"
+    text = f"{scale * found.mean:+{form}}"
+    return (text if found.n < 2 else f"{text} ± {scale * found.half:{form}}").replace("-", "−")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fedzda.base import StrictConfig, UserError
 from fedzda.platform import plugins
 from fedzda.platform.checkpoint import newest_round
-from fedzda.platform.compare_sources import flatten
+from fedzda.platform.compare.sources import flatten
 from fedzda.platform.config import plain
 from fedzda.platform.trackers.base import TrackedRun, Tracker, final_values, round_values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from fedzda.base import StrictConfig
 
@@ -56,8 +56,17 @@ def _as_blocks(given: Any) -> Any:
     return [{"name": item} if isinstance(item, str) else item for item in given]
 
 
+def _once(blocks: list[TrackerConfig]) -> list[TrackerConfig]:
+    """Refuse a tracker named twice with the same settings: it would get all figures twice."""
+    for number, block in enumerate(blocks):
+        if block in blocks[:number]:
+            raise ValueError(f"'{block.name}' is named twice with the same settings. Name it once")
+    return blocks
+
+
 Trackers = Annotated[
     list[TrackerConfig],
+    AfterValidator(_once),
     BeforeValidator(_as_blocks, json_schema_input_type=list[Name | TrackerConfig]),
 ]
 """The value of ``trackers:``: names, or blocks with a name."""

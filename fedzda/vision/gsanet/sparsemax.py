@@ -76,6 +76,13 @@ def _entmax15(scores_P: torch.Tensor) -> torch.Tensor:
     return (scores_P - threshold).clamp(min=0.0) ** 2
 
 
+def _less_mean(gradient_P: torch.Tensor, mass_P: torch.Tensor) -> torch.Tensor:
+    """The gradient less its mean over positions, each weighed by its mass."""
+    gradient_P = gradient_P * mass_P
+    mean = gradient_P.sum(dim=-1, keepdim=True) / mass_P.sum(dim=-1, keepdim=True)
+    return gradient_P - mean * mass_P
+
+
 class _Sparsemax(torch.autograd.Function):
     """On the support, the gradient less its mean there; 0 elsewhere."""
 
@@ -88,10 +95,7 @@ class _Sparsemax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
         weights_P: torch.Tensor = ctx.saved_tensors[0]
-        kept_P = (weights_P > 0).to(weights_P.dtype)
-        gradient_P = gradients[0] * kept_P
-        mean = gradient_P.sum(dim=-1, keepdim=True) / kept_P.sum(dim=-1, keepdim=True)
-        return gradient_P - mean * kept_P
+        return _less_mean(gradients[0], (weights_P > 0).to(weights_P.dtype))
 
 
 class _Entmax15(torch.autograd.Function):
@@ -106,7 +110,4 @@ class _Entmax15(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
         weights_P: torch.Tensor = ctx.saved_tensors[0]
-        root_P = weights_P.sqrt()
-        gradient_P = gradients[0] * root_P
-        mean = gradient_P.sum(dim=-1, keepdim=True) / root_P.sum(dim=-1, keepdim=True)
-        return gradient_P - mean * root_P
+        return _less_mean(gradients[0], weights_P.sqrt())

@@ -7,7 +7,7 @@ import torch
 from fedzda.base import ImageSpec, UserError, fingerprint
 from fedzda.clients.classifiers import build_model, load_classifier, save_classifier
 from fedzda.clients.models.lenet_bn import LeNetBN
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
 
 IMAGE = ImageSpec((1, 8, 8), 10, (0.3,), (0.4,))
@@ -115,3 +115,22 @@ def test_the_newest_checkpoint_of_a_run(tmp_path, monkeypatch):
     assert isinstance(found.model, LeNetBN)
     stored = run.path / "checkpoints" / "round-000001" / "state.json"
     assert json.loads(stored.read_text())["names"] == list(found.model.state_dict())
+
+
+def test_a_run_of_another_task_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
+    raw = {
+        "name": "tiny",
+        "rounds": 1,
+        "data": {"name": "digits", "clients": 2, "max_samples": 60},
+        "model": {"name": "diffusion-unet"},
+        "task": {"name": "diffusion"},
+        "strategy": {"name": "fed-avg"},
+        "engine": {"name": "inline"},
+    }
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "config.yaml").write_text(json.dumps(raw))
+    (path / "meta.json").write_text(json.dumps({"source_folder": str(tmp_path)}))
+    with pytest.raises(UserError, match="for the task 'diffusion', which is no classifier"):
+        load_classifier(path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
 
 TASK = """
@@ -14,7 +14,7 @@ class Numbered(Classification):
     def __init__(self, image):
         super().__init__(ClassificationConfig(), image)
 
-    def client_figures(self, runtime, client):
+    def client_figures(self, runtime, client, model):
         return {"number": float(client)}
 """
 

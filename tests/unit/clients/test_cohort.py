@@ -20,7 +20,7 @@ from fedzda.clients.runtime import ClientRuntime, load_arrays
 from fedzda.clients.tasks.classification import Classification
 from fedzda.clients.training import train
 from fedzda.platform.config import LocalConfig, plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.engines.calls import Call
 from fedzda.platform.records import Content

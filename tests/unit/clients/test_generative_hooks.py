@@ -11,25 +11,9 @@ from fedzda.clients.hooks.base import LocalRun
 from fedzda.clients.hooks.fed_cog import ComplementaryImages
 from fedzda.clients.hooks.fed_gen import FeatureReplay
 from fedzda.generators.feature_generator import FeatureGenerator
-from fedzda.platform.config import plain
-from fedzda.platform.config_load import from_dict
-from fedzda.platform.data.federation import prepare
-from fedzda.platform.engines.calls import Call
-from fedzda.platform.parts import build_model
-from fedzda.platform.records import Content
 
-RAW = {
-    "name": "hooks",
-    "data": {
-        "name": "digits",
-        "clients": 5,
-        "max_samples": 200,
-        "partition": {"name": "pathological", "classes_per_client": 2},
-    },
-    "model": {"name": "lenet-bn"},
-    "local": {"batch_size": 8},
-    "strategy": {"name": "fed-avg"},
-}
+from .one_client import call, make_runtime
+
 COG = {
     "active": True,
     "fill": "to_max",
@@ -41,18 +25,7 @@ COG = {
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
-    from fedzda.clients.runtime import ClientRuntime
-
-    config = from_dict(RAW)
-    federation = prepare(config.data, 0, tmp_path_factory.mktemp("data"))
-    return ClientRuntime(plain(config), str(federation.folder), "cpu")
-
-
-def call(runtime, round_=1, state=None, **config):
-    arrays = build_model(runtime.config, runtime.image).state_dict()
-    content = Content(arrays={"arrays": {k: v.numpy() for k, v in arrays.items()}})
-    content.configs["config"] = {"server-round": round_, **config}
-    return Call(0, "train", round_, content, state or Content())
+    return make_runtime(tmp_path_factory.mktemp("data"))
 
 
 def generator_of(runtime, **options):
@@ -60,7 +33,7 @@ def generator_of(runtime, **options):
     width = runtime.model.classifier.in_features
     made = FeatureGenerator(10, width, 4, 16)
     told = {"alpha": 2.0, "decay": 0.5, "z_size": 4, "hidden": 16, "chances": [0.1] * 10}
-    request = call(runtime, 3, **{"fed-gen": json.dumps(told | options)})
+    request = call(runtime, round_=3, **{"fed-gen": json.dumps(told | options)})
     request.content.arrays["feature-generator"] = {
         k: v.detach().numpy() for k, v in made.state_dict().items()
     }
@@ -106,7 +79,7 @@ def test_fed_gen_reports_its_loss(runtime):
 
 
 def start_cog(runtime, state=None, **options):
-    request = call(runtime, 2, state, **{"fed-cog": json.dumps(COG | options)})
+    request = call(runtime, round_=2, state=state, **{"fed-cog": json.dumps(COG | options)})
     rows = runtime.federation.indices(0, "train")
     runtime.model.load_state_dict(
         {k: torch.tensor(v) for k, v in request.content.arrays["arrays"].items()}
@@ -141,7 +114,7 @@ def test_fed_cog_mixes_both_losses_by_their_numbers(runtime):
 
 
 def test_fed_cog_sets_itself_against_the_clients_last_model(runtime):
-    first = runtime.train(call(runtime, 1, **{"fed-cog": json.dumps(COG | {"active": False})}))
+    first = runtime.train(call(runtime, **{"fed-cog": json.dumps(COG | {"active": False})}))
     assert "previous" in first.state.arrays
     _, alone = start_cog(runtime)
     _, against = start_cog(runtime, first.state)
@@ -154,11 +127,3 @@ def test_fed_cog_only_remembers_before_its_start(runtime):
     for name, value in plainly.content.arrays["arrays"].items():
         assert np.array_equal(value, waiting.content.arrays["arrays"][name]), name
         assert np.array_equal(value, waiting.state.arrays["previous"][name]), name
-
-
-def test_every_class_gets_the_same_number():
-    from fedzda.clients.hooks.augmentation import deficit
-
-    counts = torch.tensor([30, 0, 10])
-    assert deficit(counts, "every_class", 1.0).tolist() == [14, 14, 14]
-    assert deficit(counts, "every_class", 0.5).tolist() == [7, 7, 7]

@@ -6,43 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from fedzda.clients.hooks.augmentation import deficit
 from fedzda.clients.hooks.oversampling import balanced
-from fedzda.platform.config import plain
-from fedzda.platform.config_load import from_dict
-from fedzda.platform.data.federation import prepare
-from fedzda.platform.engines.calls import Call
-from fedzda.platform.parts import build_model
+from fedzda.platform.devices.work import deficit
 from fedzda.platform.records import Content
 
-RAW = {
-    "name": "hooks",
-    "data": {
-        "name": "digits",
-        "clients": 5,
-        "max_samples": 200,
-        "partition": {"name": "pathological", "classes_per_client": 2},
-    },
-    "model": {"name": "lenet-bn"},
-    "local": {"batch_size": 8},
-    "strategy": {"name": "fed-avg"},
-}
+from .one_client import call, make_runtime
 
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
-    from fedzda.clients.runtime import ClientRuntime
-
-    config = from_dict(RAW)
-    federation = prepare(config.data, 0, tmp_path_factory.mktemp("data"))
-    return ClientRuntime(plain(config), str(federation.folder), "cpu")
-
-
-def call(runtime, client=0, state=None, **config):
-    arrays = build_model(runtime.config, runtime.image).state_dict()
-    content = Content(arrays={"arrays": {k: v.numpy() for k, v in arrays.items()}})
-    content.configs["config"] = {"server-round": 1, **config}
-    return Call(client, "train", 1, content, state or Content())
+    return make_runtime(tmp_path_factory.mktemp("data"))
 
 
 def trained(reply):
@@ -53,14 +26,6 @@ def same(first, second):
     return first.keys() == second.keys() and all(
         np.array_equal(value, second[name]) for name, value in first.items()
     )
-
-
-def test_deficit_by_hand():
-    """Sheet fed-zda, section 7: n = (5, 0, 3) needs (0, 5, 2)."""
-    counts = torch.tensor([5, 0, 3])
-    assert deficit(counts, "to_max", 100.0).tolist() == [0, 5, 2]
-    assert deficit(counts, "to_mean", 100.0).tolist() == [0, 4, 1]
-    assert deficit(counts, "to_max", 1.0).tolist() == [0, 3, 2]
 
 
 def test_proximal_term_is_the_squared_distance(runtime):
@@ -134,7 +99,7 @@ def test_augmentation_fills_the_missing_classes_and_weighs_real_samples(runtime)
     }
     reply = runtime.train(call(runtime, **{"zda": json.dumps(options)}))
     counts = runtime.federation.label_counts("train")[0]
-    need = deficit(torch.tensor(counts), "to_max", 1.0)
+    need = deficit(counts, "to_max", 1.0)
     assert reply.details["requested"] == need.tolist()
     assert sum(reply.details["obtained"]) == int(need.sum())
     assert reply.content.metrics["metrics"]["synthetic"] == int(need.sum())
@@ -172,7 +137,7 @@ def data_of(runtime, **config):
 @pytest.mark.parametrize("key", ["noise-images", "real-images"])
 def test_placebo_and_oracle_add_what_fed_zdac_adds(runtime, key):
     run = data_of(runtime, **{key: json.dumps(FILL)})
-    counts = torch.tensor(runtime.federation.label_counts("train")[0])
+    counts = runtime.federation.label_counts("train")[0]
     need = deficit(counts, "to_max", 1.0)
     found = torch.bincount(run.data["label"], minlength=10)
     assert found.tolist() == (counts + need).tolist()
@@ -205,7 +170,7 @@ def test_permuted_labels_keep_images_and_histogram(runtime):
 def test_oversampling_repeats_own_samples(runtime, repeat):
     options = {"repeat": repeat, "amount": "as-zdac", "fill": "to_max", "cap": 1.0}
     run = data_of(runtime, oversampling=json.dumps(options))
-    counts = torch.tensor(runtime.federation.label_counts("train")[0])
+    counts = runtime.federation.label_counts("train")[0]
     own, added = int(counts.sum()), int(deficit(counts, "to_max", 1.0).sum())
     assert len(run.data["label"]) == own + added
     repeats = apart(run.data["image"][own:], run.data["image"][:own])

@@ -7,9 +7,9 @@ from fedzda.clients.tasks.classification import Classification
 from fedzda.clients.tasks.config import ClassificationConfig
 from fedzda.clients.training import lr_factor
 from fedzda.platform.config import LocalConfig
+from fedzda.platform.data.dealing import check_columns
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.data.sources.config import DigitsConfig
-from fedzda.platform.simulation import check_columns
 
 
 def test_polynomial_decay_by_hand():

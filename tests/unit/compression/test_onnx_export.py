@@ -159,3 +159,92 @@ def test_quantizers_without_integer_form_are_refused(model, image, pixels, rng, 
         done = quantize(model, image, config(8, **options), pixels, rng)
         with pytest.raises(UserError, match=sentence):
             done.export(tmp_path / "model.onnx")
+
+
+class Segments(nn.Module):
+    """A class for every pixel: a gate, a pooled map shown everywhere, a concatenation, resizing."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(2, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.gate = nn.Conv2d(8, 8, 1)
+        self.global_ = nn.Conv2d(8, 4, 1)
+        self.classifier = nn.Conv2d(12, 3, 1)
+
+    def forward(self, x):
+        low = self.stem(x)
+        gated = low * torch.sigmoid(self.gate(low.mean(dim=(2, 3), keepdim=True)))
+        everywhere = self.global_(low.mean(dim=(2, 3), keepdim=True))
+        everywhere = everywhere.expand(-1, -1, low.shape[2], low.shape[3])
+        logits = self.classifier(torch.cat([gated, everywhere], dim=1))
+        size = (x.shape[2], x.shape[3])
+        return nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
+class Denoises(nn.Module):
+    """The noise is learned and taken from the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.noise = nn.Sequential(
+            nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 3, padding=1)
+        )
+
+    def forward(self, x):
+        return x[:, :2] - self.noise(x)
+
+
+@pytest.mark.parametrize("kind", [Segments, Denoises])
+def test_networks_that_answer_for_every_pixel(kind, image, pixels, rng, tmp_path):
+    torch.manual_seed(0)
+    network = kind().train()
+    with torch.no_grad():
+        network(image.normalize(pixels))  # statistics of BatchNorm
+    network.eval()
+    done = quantize(network, image, config(8), pixels, rng)
+    done.export(tmp_path / "model.onnx")
+    x = image.normalize(pixels)
+    simulated, found = done(pixels), run(tmp_path / "model.onnx", x)
+    assert found.shape == network(x).shape
+    step = simulated.abs().max() / 128
+    assert (simulated - found).abs().median() <= 1e-3 * simulated.abs().max()
+    assert (simulated - found).abs().max() <= 4 * step
+    assert (network(x) - found).abs().mean() <= step
+    assert "QLinearConv" in operations(tmp_path / "model.onnx", tmp_path)
+    done.export_float(tmp_path / "float.onnx")
+    torch.testing.assert_close(run(tmp_path / "float.onnx", x), network(x), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((3, 5), (7, 4)), ((4, 4), (12, 8)), ((1, 1), (5, 5))]
+)
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_resizing_is_torchs(mode, before, after, tmp_path):
+    class Resizes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Conv2d(1, 1, 1)
+
+        def forward(self, x):
+            small = nn.functional.adaptive_avg_pool2d(self.scale(x), before)
+            out = nn.functional.interpolate(small, size=after, mode=mode)
+            return nn.functional.interpolate(out, size=(x.shape[2], x.shape[3]), mode=mode)
+
+    spec = ImageSpec((1, before[0] * 2, before[1] * 2), 1, (0.0,), (1.0,))
+    network = Resizes().eval()
+    export_float(network, spec, tmp_path / "model.onnx")
+    x = torch.randn(3, *spec.shape)
+    torch.testing.assert_close(run(tmp_path / "model.onnx", x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_answers_of_another_shape_are_refused(image, pixels, rng):
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(2, 3, 3, 2, 1)
+
+        def forward(self, x):
+            return self.first(x)
+
+    with pytest.raises(UserError, match="one such row per pixel, or images like those it takes"):
+        quantize(Halves().eval(), image, config(8), pixels, rng)

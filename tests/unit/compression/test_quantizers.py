@@ -163,4 +163,5 @@ def test_percentile_of_weights_cuts_outliers():
     weight = torch.linspace(-1, 1, 1001).view(1, -1).clone()
     weight[0, 0] = -100
     config = WeightConfig(range="percentile", percentile=99.0)
-    assert WeightQuantizer(config, "jacob", 8, weight)(weight).min() > -1.1
+    found = WeightQuantizer(config, "jacob", 8, weight)(weight)
+    assert found.min().item() == pytest.approx(-0.99, abs=0.01)

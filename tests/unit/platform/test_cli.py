@@ -9,14 +9,8 @@ from typer.testing import CliRunner
 
 from fedzda.platform.cli.app import app
 from fedzda.platform.config import SimulationConfig
-from fedzda.platform.yaml_loader import load_text
+from fedzda.platform.config.yaml_loader import load_text
 
-TEXT = """\
-name: tiny
-data: {name: digits, clients: 4, partition: {name: dirichlet, alpha: 1.0}}
-model: {name: mlp}
-strategy: {name: flwr-fed-avg}
-"""
 FLAGS = {
     "run": [
         *["--dry-run", "--fast", "--flower-app", "--quiet", "--run-config", "-q"],
@@ -41,15 +35,6 @@ FLAGS = {
     "export": [],
     "demo": [],
 }
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working directory and an empty cache."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "sim.yaml").write_text(TEXT, encoding="utf-8")
-    return tmp_path
 
 
 def call(*arguments):
@@ -84,18 +69,30 @@ def test_every_command_has_a_help_page(command):
     assert "Usage:" in result.output
 
 
+def test_help_says_what_every_argument_is():
+    """Of some pairs of versions, click takes the texts away that typer was given."""
+    for name, command in typer.main.get_command(app).commands.items():
+        for param in command.params:
+            if param.param_type_name == "argument":
+                assert param.help, f"{name} {param.metavar}"
+    shown = " ".join(call("run", "--help").output.split())
+    assert "FILE|NAME A YAML file, or a shipped simulation" in shown
+    assert " [required]" in shown
+
+
 def test_an_unknown_command_or_option_is_the_users_error():
     assert call("rum", "x").exit_code == 2
     assert call("run", "x", "--fats").exit_code == 2
 
 
 def test_wrong_configurations_print_all_errors_and_no_traceback(folder):
-    (folder / "sim.yaml").write_text(TEXT + "rounds: 0\nsed: 1\n", encoding="utf-8")
+    with (folder / "sim.yaml").open("a", encoding="utf-8") as file:
+        file.write("rounds: -1\nsed: 1\n")
     for command in ("run", "validate", "show"):
         result = call(command, "sim.yaml", "seed=x")
         assert result.exit_code == 2
         assert result.stderr.splitlines() == [
-            "sim.yaml:5: 'rounds' should be greater than or equal to 1 (got 0).",
+            "sim.yaml:5: 'rounds' should be greater than or equal to 0 (got -1).",
             "sim.yaml:6: unknown key 'sed'. Did you mean 'seed'? Accepted here: "
             + ", ".join(SimulationConfig.model_fields)
             + ".",
@@ -137,6 +134,9 @@ def test_list(folder):
     [
         ("model.lenet-bn", ["LeNet", "width: whole number, at least 1; default 16"]),
         ("models.lenet-bn", ["norm: 'batch' or 'group' or 'none'"]),
+        ("local.optimizer", ["local.optimizer.sgd: ", "local.optimizer.adam: ", "betas: "]),
+        ("local.optimizer.lr", ["local.optimizer.sgd.lr: number, above 0; default 0.05"]),
+        ("local.optimizer.betas", ["local.optimizer.adam.betas: "]),
         ("data.digits", ["1,797", "test_fraction: number, at least 0.0, below 1.0; default 0.2"]),
         ("data.clients", ["data.clients: whole number or null", "Number of clients"]),
         ("local.batch_size", ["whole number, at least 1; default 16", "Samples per gradient step"]),
@@ -162,6 +162,8 @@ def test_explain(what, words):
         ("local.batchsize", "there is no 'batchsize' in 'local'. Did you mean 'batch_size'?"),
         ("locl", "there is no 'locl'. Did you mean 'local'?"),
         ("rounds.x", "it is a single value"),
+        ("fed-zdac", "there is no 'fed-zdac'. Did you mean 'strategy.fed-zdac'?"),
+        ("local.optimizer.x", "there is no 'x' in 'local.optimizer'. Known: sgd, adam."),
     ],
 )
 def test_explain_what_does_not_exist(what, words):
@@ -229,3 +231,9 @@ def test_what_is_no_run_folder(folder, command):
     assert result.exit_code == 2
     assert re.search("not a (run )?folder", result.stderr)
     assert "Traceback" not in result.output
+
+
+def test_lengths_and_types_are_told_in_plain_words():
+    assert "list of number, 2 items; default" in call("explain", "local.optimizer.adam").output
+    wrong = call("synthesize", "x", "--count", "abc")
+    assert "'abc' is not a whole number" in wrong.output

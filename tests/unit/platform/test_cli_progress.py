@@ -16,7 +16,7 @@ from fedzda.platform.cli.failures import FailureGroup
 from fedzda.platform.cli.fast import fast_overrides
 from fedzda.platform.cli.progress import Progress
 from fedzda.platform.cli.text import human_bytes, human_time, table
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 
 
 def row(round_, mean, **changes):
@@ -103,7 +103,11 @@ def failing_app(error):
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 2, "cannot write or read"),
     ],
 )
-def test_exit_codes_and_the_way_on(error, code, words):
+def test_exit_codes_and_the_way_on(error, code, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gone = failing_app(error)
+    assert (gone.exit_code, "go on with" in gone.stderr) == (code, False)
+    Path("runs/one").mkdir(parents=True)
     result = failing_app(error)
     assert result.exit_code == code
     assert words in result.stderr

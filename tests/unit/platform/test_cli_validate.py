@@ -1,5 +1,6 @@
 """``fedzda validate``: the numbered checks, and what they may not import."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -7,22 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from fedzda.platform.cli.app import app
-
-TEXT = """\
-name: tiny
-data: {name: digits, clients: 4, partition: {name: dirichlet, alpha: 1.0}}
-model: {name: mlp}
-strategy: {name: fed-avg}
-"""
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working directory, an empty cache, and a small simulation."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "sim.yaml").write_text(TEXT, encoding="utf-8")
-    return tmp_path
 
 
 def validate(*arguments):
@@ -53,7 +38,7 @@ def test_deep_builds_the_model(folder):
     ("arguments", "failed", "words"),
     [
         (["none.yaml"], "1  reads", "there is no file 'none.yaml'"),
-        (["sim.yaml", "rounds=0"], "2  keys and values", "override 'rounds=0'"),
+        (["sim.yaml", "rounds=-1"], "2  keys and values", "override 'rounds=-1'"),
         (["sim.yaml", "model={target: 'nowhere:Net'}"], "3  components", "cannot be imported"),
         (["sim.yaml", "data={name: arrays, path: no.npz}"], "4  data", "no.npz"),
     ],
@@ -86,3 +71,27 @@ def test_nothing_heavy_is_imported(folder):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "devices=[{profile: phone-low, share: 1, availability: {name: trace, path: no.json}}]",
+            "no.json",
+        ),
+        ("start_from=no.safetensors", "nothing is there"),
+    ],
+)
+def test_files_that_the_configuration_names_are_looked_at(folder, change, words):
+    result = validate("sim.yaml", change)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_a_tracker_that_is_not_installed_is_told(folder, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "wandb" else found(n))
+    result = validate("sim.yaml", "trackers=[wandb]")
+    assert result.exit_code == 2
+    assert "tracker 'wandb' needs a package that is not installed" in result.stderr

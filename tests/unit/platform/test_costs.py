@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from fedzda.base import StrictConfig
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.costs.forecast import forecast
 from fedzda.platform.costs.hints import has_amounts, phases, shortened
 from fedzda.platform.costs.pilot import Timed, extrapolated, piloted, quickest

@@ -1,11 +1,15 @@
 """The records of a run as tables that other programs read."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import fedzda
 from fedzda.base import UserError
+from fedzda.platform.cli.app import app
 from fedzda.platform.export_records import export_records
 
 from .report.make_run import make_run
@@ -29,6 +33,16 @@ def test_both_tables_hold_everything(run, tmp_path, kind, read):
     assert rounds["round"].tolist() == [1, 2, 3]
     expected = stored.rounds["metrics.accuracy.worst10"]
     np.testing.assert_allclose(rounds["metrics.accuracy.worst10"], expected, rtol=1e-15)
+
+
+def test_tables_of_two_runs_do_not_meet(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = make_run(tmp_path / "b", rounds=2, clients=6)
+    for one in (run, other):
+        found = CliRunner().invoke(app, ["export", "records", str(one)])
+        assert found.exit_code == 0, found.output
+    lengths = [len(pd.read_csv(Path("records") / name / "rounds.csv")) for name in ("a", "b")]
+    assert lengths == [3, 2]
 
 
 def test_a_run_that_has_not_begun_gives_empty_tables(run, tmp_path):

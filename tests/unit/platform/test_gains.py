@@ -33,6 +33,16 @@ def test_gain_by_hand(tmp_path):
     )
 
 
+def test_a_run_in_which_clients_train_together_is_refused(tmp_path):
+    run = folder(tmp_path / "fed", {1: {0: 0.5}})
+    other = folder(tmp_path / "other", {1: {0: 0.5}})
+    (other / "config.yaml").write_text("name: x\nstrategy: {name: fed-avg}\n")
+    with pytest.raises(UserError, match=r"clients train alone .* is one of 'fed-avg'"):
+        gain_over_local(run, other)
+    (other / "config.yaml").write_text("name: x\nstrategy: {target: 'mine:Alone'}\n")
+    assert gain_over_local(run, other)["n"] == 1
+
+
 def test_nothing_in_common_is_said(tmp_path):
     run = folder(tmp_path / "fed", {1: {0: 0.5}})
     local = folder(tmp_path / "local", {1: {1: 0.5}})

@@ -6,7 +6,7 @@ import pytest
 
 from fedzda.base import UserError
 from fedzda.platform.config import SimulationConfig
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.groups import client_groups, counts_of, positive_class, summarise_groups
 from fedzda.platform.simulation import Simulation

@@ -1,12 +1,14 @@
 """When a run ends before its last round, and what resume makes of it."""
 
+import json
+
 import pytest
 import yaml
 
 from fedzda.base import UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform.config import StopConfig
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
 from fedzda.platform.stopping import Stopping
 
@@ -155,3 +157,15 @@ def test_rules_that_need_an_evaluation_are_refused_without_one(tmp_path):
         simulate(tmp_path, {"patience": 1}, evaluate={"every": 0})
     run = simulate(tmp_path, {"seconds": 1e-6}, evaluate={"every": 0})
     assert run.summary["rounds"] == 1
+
+
+def test_resume_needs_the_figures_of_the_rounds_done_and_no_source_folder(tmp_path):
+    run = simulate(tmp_path, {}, rounds=1)
+    assert run.summary["higher_is_better"] == {"accuracy": True, "loss": False}
+    meta = {key: value for key, value in run.meta.items() if key != "source_folder"}
+    (run.path / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    (run.path / "rounds.jsonl").rename(tmp_path / "kept")
+    with pytest.raises(UserError, match=r"lacks the file rounds\.jsonl.*round 1 is"):
+        Simulation.resume(run.path, rounds=2)
+    (tmp_path / "kept").rename(run.path / "rounds.jsonl")
+    assert Simulation.resume(run.path, rounds=2).summary["rounds"] == 2

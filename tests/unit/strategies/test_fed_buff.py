@@ -7,9 +7,10 @@ import pytest
 from flwr.app import Message, MessageType, MetricRecord, RecordDict
 
 from fedzda.base import ImageSpec
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.devices.clock import VirtualClock
 from fedzda.platform.devices.fleet import Fleet
+from fedzda.platform.devices.work import Samples
 from fedzda.platform.devices.workload import Workload
 from fedzda.platform.engines.grid import FIRST_NODE, adopt_task_identity
 from fedzda.platform.records import array_record
@@ -37,7 +38,7 @@ def bound(**strategy):
     config = from_dict({**RAW, "strategy": wanted})
     sizes = np.array([10, 20, 30])
     fleet = Fleet(config.devices, 3, 0, Path())
-    clock = VirtualClock(Workload(fleet, 1, sizes, config.local, BUFFERS, None), 0, None)
+    clock = VirtualClock(Workload(fleet, 1, Samples(sizes), config.local, BUFFERS, None), 0, None)
     image = ImageSpec((1, 8, 8), 10, (0.0,), (1.0,))
     made = FedBuff(config.strategy)
     made.bind(Setting(config, 3, image, BUFFERS, lambda job, items: [], sizes, clock))

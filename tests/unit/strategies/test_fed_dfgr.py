@@ -8,7 +8,7 @@ import pytest
 from fedzda.base import UserError
 from fedzda.platform import checkpoint
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
 
 GENERATOR = {"name": "zs-cgan", "steps": 5, "batch_size": 20, "channels": 8}

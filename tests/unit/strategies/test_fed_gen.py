@@ -13,7 +13,7 @@ from fedzda.generators.feature_generator import (
     feature_diversity,
     head_of,
 )
-from fedzda.strategies.config import FedGenConfig
+from fedzda.strategies.config.generative import FedGenConfig
 from fedzda.strategies.fed_gen import Lesson, teach
 
 

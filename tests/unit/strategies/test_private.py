@@ -5,7 +5,7 @@ import pytest
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
 from fedzda.base import ImageSpec, UserError
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.engines.grid import FIRST_NODE, adopt_task_identity
 from fedzda.platform.parts import build_strategy
 from fedzda.platform.privacy import rdp

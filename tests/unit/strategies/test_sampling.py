@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedzda.base import ImageSpec, UserError
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.setting import Setting
 from fedzda.strategies.sampling import drawn
 

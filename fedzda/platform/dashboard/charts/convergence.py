@@ -12,12 +12,12 @@ from fedzda.platform.dashboard.charts.series import MOST, Series
 from fedzda.platform.report.charts.base import Drawing
 from fedzda.platform.report.load import read_run
 from fedzda.platform.report.svg import Plot
-from fedzda.platform.report.units import Metric, metric
+from fedzda.platform.report.units import Metric
 
 
 def draw(found: Comparison) -> Drawing | None:
     """Means over the seeds of each group."""
-    shown = metric(found.metric)
+    shown = found.shown
     pairs = zip(found.labels[:MOST], found.rows, strict=False)
     drawn = [line for label, row in pairs if (line := _line(label, row["paths"], shown)).x]
     if not drawn:

@@ -12,7 +12,7 @@ from fedzda.platform.dashboard.charts.series import MOST, Series
 from fedzda.platform.report.charts.base import Drawing
 from fedzda.platform.report.load import Floats, client_values
 from fedzda.platform.report.svg import Axis, Plot
-from fedzda.platform.report.units import NBSP, Metric, metric
+from fedzda.platform.report.units import NBSP, Metric
 
 _POINTS = 100
 """Percentiles of a line."""
@@ -21,7 +21,7 @@ _CUTS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 def draw(found: Comparison) -> Drawing | None:
     """Share of clients at or below each value; the seeds of a group are pooled."""
-    shown = metric(found.metric)
+    shown = found.shown
     drawn, rows = [], []
     for label, row in zip(found.labels[:MOST], found.rows, strict=False):
         values = _pooled(row["paths"], found.metric)
@@ -34,10 +34,10 @@ def draw(found: Comparison) -> Drawing | None:
     plot = Plot(x, Axis([0, 20, 40, 60, 80, 100], "share of clients (%)"))
     series.lines(plot, drawn, steps=True)
     medians = ", ".join(f"{row[0]} {row[3]}" for row in rows)
-    alt = f"Cumulative distributions of {shown.name} over the clients. Medians: {medians}."
+    alt = f"Cumulative distributions of {shown.words} over the clients. Medians: {medians}."
     return Drawing(
         key="cdf",
-        title=f"How {shown.name} is spread over the clients",
+        title=f"How {shown.words} is spread over the clients",
         alt=alt,
         caption=(
             "The height says how large a share of the clients stays at or below a value: further "

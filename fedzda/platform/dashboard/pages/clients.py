@@ -12,7 +12,7 @@ from fedzda.platform.dashboard.charts import series
 from fedzda.platform.dashboard.client import ClientStory, client_story
 from fedzda.platform.dashboard.pages.run import head
 from fedzda.platform.report import load
-from fedzda.platform.report.blocks import figure, table
+from fedzda.platform.report.blocks import figure, table, tile_row
 from fedzda.platform.report.charts.base import Drawing
 from fedzda.platform.report.data import RunData, collect
 from fedzda.platform.report.markup import Markup, join, tag
@@ -123,15 +123,7 @@ def _facts(data: RunData, client: int, story: ClientStory) -> Markup:
          f"{size(sum(c[2] for c in costs))} sent"),
         ("Device", story.device or DASH, f"variant {story.variant}" if story.variant else ""),
     )  # fmt: skip
-    return tag(
-        "dl",
-        *(
-            tag("div", tag("dt", name), tag("dd", shown, class_="value"), tag("dd", small),
-                class_="tile")
-            for name, shown, small in tiles
-        ),
-        class_="tiles",
-    )  # fmt: skip
+    return tile_row(tiles)
 
 
 def _history(data: RunData, client: int, story: ClientStory) -> Drawing | None:
@@ -144,7 +136,7 @@ def _history(data: RunData, client: int, story: ClientStory) -> Drawing | None:
     plot = Plot(x, series.axis([v for e in drawn for v in e.y], f"client {metric.label}"))
     series.lines(plot, drawn)
     ends = ", ".join(f"{e.label} ends at {metric.show(e.y[-1] / metric.scale)}" for e in drawn)
-    alt = f"Lines of {metric.name} by round: {ends}."
+    alt = f"Lines of {metric.words} by round: {ends}."
     means = {round_: figures["mean"] for round_, figures in data.history}
     first = next(iter(story.history.values()))
     return Drawing(

@@ -14,7 +14,7 @@ from fedzda.platform.dashboard.charts import series
 from fedzda.platform.dashboard.pages.run import head
 from fedzda.platform.fairness import describe
 from fedzda.platform.report import devices
-from fedzda.platform.report.blocks import figure, table
+from fedzda.platform.report.blocks import figure, table, tile_row
 from fedzda.platform.report.charts.base import Drawing
 from fedzda.platform.report.data import RunData, collect
 from fedzda.platform.report.markup import Markup, tag
@@ -76,15 +76,7 @@ def _totals(rows: Sequence[dict[str, Any]]) -> Markup:
         ("Client trainings", count(sum(c.get("done", 0) for c in clients)),
          f"{count(sum(c.get('failed', 0) for c in clients))} failed"),
     )  # fmt: skip
-    return tag(
-        "dl",
-        *(
-            tag("div", tag("dt", name), tag("dd", shown, class_="value"), tag("dd", small),
-                class_="tile")
-            for name, shown, small in tiles
-        ),
-        class_="tiles",
-    )  # fmt: skip
+    return tile_row(tiles)
 
 
 def _moved(row: dict[str, Any], way: str) -> float:
@@ -181,7 +173,7 @@ def _against(
         for c, f in points
     ]
     alt = (
-        f"Lines of {data.metric.name} against {words}: at {rows[-1][0]} the mean is "
+        f"Lines of {data.metric.words} against {words}: at {rows[-1][0]} the mean is "
         f"{rows[-1][1]}, the worst tenth {rows[-1][2]}."
     )
     return Drawing(

@@ -13,7 +13,7 @@ from fedzda.platform.report.markup import Markup, tag
 _SAMPLES = re.compile(r"samples-round-0*(\d+)\.png")
 _PICTURE = re.compile(r"[A-Za-z0-9._-]+\.png")
 _OTHERS = {
-    "predictions.png": "Global test samples: input, truth and prediction of the final model",
+    "predictions.png": "Predictions of the final model on global test samples",
     "probe.png": "Synthetic images that come closest to a client's (above) and these (below)",
 }
 

@@ -101,13 +101,14 @@ def panel(card: RunCard, now: float | None = None) -> Markup:
         UserError: One of its files is damaged.
     """
     data = collect(card.path)
-    if card.state(time.time() if now is None else now) in LIVE:
+    state = card.state(time.time() if now is None else now)
+    if state in LIVE:
         drawn = [chart for chart in (spread.draw(data), progress.draw(data)) if chart is not None]
         if not drawn:
             return _early(data)
         return join(verdict_section(data, state_first=False), charts_section(data, drawn))
     return join(
-        verdict_section(data),
+        verdict_section(data, state=state),
         charts_section(data, draw_all(data)),
         tag("div", *sections.tables(data), class_="rest"),
     )

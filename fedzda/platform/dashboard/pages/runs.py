@@ -22,7 +22,7 @@ COLUMNS = (
     ("round", "Round"),
     ("mean", "Mean"),
     ("worst10", "Worst tenth"),
-    ("variance_pp2", "Variance (pp²)"),
+    ("variance_pp2", "Variance"),
     ("started", "Started"),
 )
 """Key to sort by and heading of each column."""
@@ -246,7 +246,6 @@ def _row(run: Listed, *, several: bool) -> Markup:
     if card.problem:
         name.append(tag("p", card.problem, class_="note"))
     named = tag("small", " ", card.metric) if several and card.figures else None
-    variance = card.figures.get("variance_pp2")
     cells = [
         tag("td", shell.state_badge(run.state), class_="state"),
         tag("td", card.head.get("strategy", DASH), class_="word"),
@@ -255,8 +254,7 @@ def _row(run: Listed, *, several: bool) -> Markup:
         tag("td", _rounds(card), class_="round"),
         tag("td", tag("span", _figure(card, "mean"), class_="mean"), named),
         tag("td", _figure(card, "worst10"), class_="worst10"),
-        tag("td", f"{variance:.1f}" if isinstance(variance, int | float) else DASH,
-            class_="variance_pp2"),
+        tag("td", _variance(card), class_="variance_pp2"),
         tag("td", shell.moment(card.started), class_="started"),
     ]  # fmt: skip
     box = tag("input", type="checkbox", name="run", value=card.id, aria_label=words)
@@ -272,6 +270,12 @@ def _row(run: Listed, *, several: bool) -> Markup:
 def _figure(card: RunCard, key: str) -> str:
     value = card.figures.get(key)
     return metric(card.metric).show(value if isinstance(value, int | float) else None)
+
+
+def _variance(card: RunCard) -> str:
+    value = card.figures.get("variance_pp2")
+    stored = value if isinstance(value, int | float) else None
+    return metric(card.metric).variance(stored, unit=True)
 
 
 def _rounds(card: RunCard) -> str:

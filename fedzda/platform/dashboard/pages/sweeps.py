@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fedzda.platform.dashboard import shell
-from fedzda.platform.dashboard.cells import ARM, FIGURES, Combination, axes, combinations
+from fedzda.platform.dashboard.cells import (
+    ARM,
+    FIGURES,
+    Combination,
+    axes,
+    combinations,
+    scale_of,
+    unit_of,
+)
 from fedzda.platform.dashboard.results import ResultSet
 from fedzda.platform.report.blocks import table
 from fedzda.platform.report.markup import Markup, join, tag
-from fedzda.platform.report.units import DASH, NBSP
+from fedzda.platform.report.units import DASH, NBSP, Metric, metric_of
 from fedzda.platform.sweep.tables import Estimate, estimate
 
 TONES = 17
@@ -57,6 +65,7 @@ def page(found: ResultSet, query: Mapping[str, str]) -> str:
     """One sweep. ``query`` chooses axes, figure, fixed values (``at.AXIS``) and baseline."""
     rows = combinations(found.results)
     known = axes(rows)
+    shown = metric_of(next(iter(found.results.values())))
     figure = query.get("figure", "mean")
     figure = figure if figure in FIGURES else "mean"
     down, across = _chosen_axes(known, query)
@@ -72,8 +81,8 @@ def page(found: ResultSet, query: Mapping[str, str]) -> str:
         shell.heading(found.name, lead),
         shell.problems([skipped] if found.skipped else []),
         _choices(found, known, query, figure, down, across, fixed),
-        _heat(rows, known, figure, down, across, fixed) if down != across else None,
-        _intervals(rows, known, query.get("base", "")),
+        _heat(rows, shown, known, figure, down, across, fixed) if down != across else None,
+        _intervals(rows, shown, known, query.get("base", "")),
         here="/sweeps",
         wide=True,
     )
@@ -100,7 +109,7 @@ def _choices(
 ) -> Markup:
     named = [(axis, axis) for axis in known]
     fields = [
-        shell.choice("figure", "Figure", [(k, v[0]) for k, v in FIGURES.items()], figure),
+        shell.choice("figure", "Figure", list(FIGURES.items()), figure),
         shell.choice("down", "Down", named, down),
         shell.choice("across", "Across", named, across),
     ]
@@ -117,6 +126,7 @@ def _choices(
 
 def _heat(
     rows: Sequence[Combination],
+    shown: Metric,
     known: dict[str, list[str]],
     figure: str,
     down: str,
@@ -132,14 +142,15 @@ def _heat(
     }
     values = [v for v in means.values() if v is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    words, scale, unit = FIGURES[figure]
-    lower = figure in ("variance_pp2", "gini")
+    words, scale, unit = FIGURES[figure], scale_of(figure, shown), unit_of(figure, shown)
+    lower = figure in ("variance_pp2", "gini") or not shown.higher_is_better
+    form = ".3f" if figure == "gini" else _form(shown)
 
     def cell(value: float | None) -> Markup:
         if value is None:
             return tag("td", DASH, class_="blank-cell")
         share = (value - low) / (high - low) if high > low else 1.0
-        return tag("td", f"{scale * value:.{3 if figure == 'gini' else 1}f}",
+        return tag("td", f"{scale * value:{form}}",
                    class_=f"h{round((1 - share if lower else share) * (TONES - 1))}")  # fmt: skip
 
     head = tag("tr", tag("th", f"{down} / {across}", scope="col"),
@@ -148,6 +159,7 @@ def _heat(
         tag("tr", tag("th", d, scope="row"), *(cell(means[d, a]) for a in known[across]))
         for d in known[down]
     )
+    words += "" if shown.name == "accuracy" else f" of {shown.words}"
     title = f"{words} by {down} and {across}" + (f" ({unit})" if unit else "")
     inside = tag("table", tag("caption", title, class_="hidden"), tag("thead", head),
                  tag("tbody", *body), class_="heat")  # fmt: skip
@@ -176,12 +188,15 @@ def _mean(rows: Sequence[Combination], figure: str, labels: dict[str, str]) -> f
     return float(np.mean(found)) if found else None
 
 
-def _intervals(rows: Sequence[Combination], known: dict[str, list[str]], base: str) -> Markup:
+def _intervals(
+    rows: Sequence[Combination], shown: Metric, known: dict[str, list[str]], base: str
+) -> Markup:
     """Every combination with 95 % intervals over seeds, and differences paired by seed."""
     named = [axis for axis in known if axis != "seed"]
     arms = known.get(ARM, [])
     base = base if base in arms else next((b for b in _BASES if b in arms), "")
-    columns = [" · ".join(named) or "cell", "Seeds", "Mean", "Worst tenth", "Variance (pp²)"]
+    columns = [" · ".join(named) or "cell", "Seeds", "Mean", "Worst tenth"]
+    columns += [shown.variance_of("Variance")]
     columns += [f"Δ mean to {base}", "Δ worst tenth"] if base else []
     columns += ["Processor time (s)", "Sent (MB)"]
     lines = []
@@ -189,17 +204,17 @@ def _intervals(rows: Sequence[Combination], known: dict[str, list[str]], base: s
         label = " · ".join(row.labels.get(axis, DASH) for axis in named) or "all"
         seeds = max((len(v) for v in row.figures.values()), default=0)
         line = [label, str(seeds)]
-        line += [_shown(row.figure(k), FIGURES[k][1]) for k in ("mean", "worst10", "variance_pp2")]
+        line += [_shown(row.figure(k), k, shown) for k in ("mean", "worst10", "variance_pp2")]
         if base:
             other = _baseline(rows, row, base)
             gaps = [None if other is None else row.gap(other, k) for k in ("mean", "worst10")]
-            line += [_signed(gap) for gap in gaps]
+            line += [_signed(gap, shown) for gap in gaps]
         line += [_plain(row, "cpu_seconds", 1.0), _plain(row, "bytes", 1e-6)]
         lines.append(line)
     title = "All combinations"
     how = (
         "Averages over the last evaluated rounds, then over seeds, ± half the 95 % t-interval; "
-        "means in per cent, differences in points, paired by seed. No ±: a single seed."
+        f"{_units(shown)}, paired by seed. No ±: a single seed."
     )
     return join(
         tag("section", tag("h2", title), table(columns, lines, title)), tag("p", how, class_="note")
@@ -214,18 +229,31 @@ def _baseline(rows: Sequence[Combination], row: Combination, base: str) -> Combi
     return next((other for other in rows if other.labels == wanted), None)
 
 
-def _shown(found: Estimate | None, scale: float) -> str:
-    if found is None:
-        return DASH
-    text = f"{scale * found.mean:.1f}"
-    return text if found.n < 2 else f"{text}{NBSP}±{NBSP}{scale * found.half:.1f}"
+def _units(shown: Metric) -> str:
+    """What the numbers of the table are, in words."""
+    if shown.fraction:
+        return "means in per cent, differences in points"
+    return f"{shown.words}{f' in {shown.unit}' if shown.unit else ''}, differences"
 
 
-def _signed(found: Estimate | None) -> str:
+def _form(shown: Metric) -> str:
+    return ".1f" if shown.fraction else ".4g"
+
+
+def _shown(found: Estimate | None, figure: str, shown: Metric) -> str:
     if found is None:
         return DASH
-    text = f"{100 * found.mean:+.1f}".replace("-", "−")
-    return text if found.n < 2 else f"{text}{NBSP}±{NBSP}{100 * found.half:.1f}"
+    scale, form = scale_of(figure, shown), _form(shown)
+    text = f"{scale * found.mean:{form}}"
+    return text if found.n < 2 else f"{text}{NBSP}±{NBSP}{scale * found.half:{form}}"
+
+
+def _signed(found: Estimate | None, shown: Metric) -> str:
+    if found is None:
+        return DASH
+    form = ".1f" if shown.fraction else ".3g"
+    text = f"{shown.scale * found.mean:+{form}}".replace("-", "−")
+    return text if found.n < 2 else f"{text}{NBSP}±{NBSP}{shown.scale * found.half:{form}}"
 
 
 def _plain(row: Combination, name: str, scale: float) -> str:

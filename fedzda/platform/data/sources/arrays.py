@@ -50,14 +50,20 @@ def _read(config: ArraysConfig, path: Path) -> RawTables:
 def _arrays(path: Path, keys: list[tuple[str, str]]) -> dict[str, Array]:
     """The arrays of (configuration key, name in the file); all missing ones are told at once."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array, not an .npz file")
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array")
+        with loaded as file:
             missing = [absent(*key, file.files, path.name) for key in keys if key[1] not in file]
             if missing:
                 raise UserError(*missing)
             return {name: file[name] for _, name in keys}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        # NumPy takes every file that it does not know for a pickle, and advises to open it
+        reason = "it is another kind of file" if "pickle" in str(error) else f"{error}"
+        if zipfile.is_zipfile(path) and "pickle" in str(error):
+            reason = "it holds Python objects, which are never opened here"
         raise UserError(
-            f"data.path is {path}, which cannot be read as .npz of plain arrays: {error}."
+            f"data.path is {path}, which cannot be read as .npz of plain arrays: "
+            f"{reason.rstrip('.')}. Write one with numpy.savez."
         ) from error

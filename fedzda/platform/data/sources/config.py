@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fedzda.platform.config import DataConfig
 
-_Pixels = Annotated[int, Field(ge=1)]
+_Pixels = Annotated[int, Field(ge=1, le=8192)]
 
 
 class ImageSourceConfig(DataConfig):

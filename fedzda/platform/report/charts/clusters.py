@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from fedzda.platform.report import load
@@ -44,20 +42,15 @@ def draw(data: RunData) -> Chart | None:
         order="cluster",
     )
     held = (total > 0).sum(axis=0)
-    columns, rows = heat.table(grid)
     alt = (
         f"Heat map of training labels for {number} clusters and {len(names)} classes: a cluster "
         f"holds {held.min()} to {held.max()} classes."
     )
-    return Chart(
+    return heat.chart(
+        grid,
         key="clusters",
         title="Training labels by cluster and class",
         alt=alt,
         caption="Clients of a cluster share these labels. Colours are shares, numbers samples.",
-        svg=heat.draw(grid, alt),
-        columns=columns,
-        rows=rows,
-        paint=partial(heat.paint, grid),
         inches=(5.0, 3.4),
-        wide=True,
     )

@@ -47,11 +47,11 @@ def draw(data: RunData) -> Chart | None:
     left_out = f" {len(names)} of {len(groups)} are drawn." if len(names) < len(groups) else ""
     return Chart(
         key="groups",
-        title=f"Accuracy by {_word(data)}",
+        title=f"Accuracy by {word(data)}",
         alt=alt,
         caption=f"Each dot is one group, all its samples together; the line is all samples."
         f"{left_out}",
-        svg=_svg(names, pooled, samples, whole, span, groups).svg(alt),
+        svg=_svg(names, pooled, whole, span, groups).svg(alt),
         columns=["Group", "Clients", "Samples", "Accuracy", "Mean over its clients"],
         rows=[
             [
@@ -67,7 +67,8 @@ def draw(data: RunData) -> Chart | None:
     )
 
 
-def _word(data: RunData) -> str:
+def word(data: RunData) -> str:
+    """What the groups are told apart by."""
     by = str(data.groups.get("by"))
     return str(data.groups.get("attribute") or by.replace("-", " "))
 
@@ -75,7 +76,6 @@ def _word(data: RunData) -> str:
 def _svg(
     names: list[str],
     pooled: np.ndarray,
-    samples: np.ndarray,
     whole: float,
     span: list[float],
     groups: dict[str, dict[str, float]],

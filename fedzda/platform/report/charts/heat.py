@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fedzda.platform.report.charts.base import Chart
 from fedzda.platform.report.load import Floats
 from fedzda.platform.report.markup import Markup, join, tag
 from fedzda.platform.report.svg import picture
@@ -64,7 +66,32 @@ def colour(share: float) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
-def draw(grid: Grid, alt: str) -> Markup:
+def chart(
+    grid: Grid,
+    *,
+    key: str,
+    title: str,
+    alt: str,
+    caption: str,
+    inches: tuple[float, float] = (7.2, 3.4),
+) -> Chart:
+    """The map with its table, for screen and paper."""
+    columns, rows = _table(grid)
+    return Chart(
+        key=key,
+        title=title,
+        alt=alt,
+        caption=caption,
+        svg=_draw(grid, alt),
+        columns=columns,
+        rows=rows,
+        wide=True,
+        paint=partial(_paint, grid),
+        inches=inches,
+    )
+
+
+def _draw(grid: Grid, alt: str) -> Markup:
     """The map as SVG, in its natural size."""
     num_classes, num_clients = grid.value.shape
     dx = min(48, max(11, 1000 // num_clients))
@@ -158,7 +185,7 @@ def _legend(grid: Grid, left: int, y: int) -> Markup:
     return join(*steps, *words)
 
 
-def table(grid: Grid) -> tuple[list[str], list[list[str]]]:
+def _table(grid: Grid) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: one row per client (or cluster), one column per class."""
     rows = [
         [name, *(DASH if np.isnan(v) else grid.cell(i, j) for i, v in enumerate(grid.value[:, j]))]
@@ -167,7 +194,7 @@ def table(grid: Grid) -> tuple[list[str], list[list[str]]]:
     return [grid.column.capitalize(), *grid.classes], rows
 
 
-def paint(grid: Grid, axes: Axes) -> None:
+def _paint(grid: Grid, axes: Axes) -> None:
     """The map on paper; hatching marks what is missing."""
     axes.set_facecolor(MISSING)
     axes.patch.set(hatch="////" if grid.hatched else "", edgecolor=HATCH)

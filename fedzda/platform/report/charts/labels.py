@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from fedzda.platform.report.charts import heat
@@ -12,8 +10,8 @@ from fedzda.platform.report.data import RunData
 
 
 def draw(data: RunData) -> Chart | None:
-    """A map of clients by classes, or None if the run kept no label counts."""
-    if not data.map_clients.size or not data.classes:
+    """A map of clients by classes, or None without label counts or with a single class."""
+    if not data.map_clients.size or len(data.classes) < 2:
         return None
     counts = data.label_map
     if counts is None or not counts.any():
@@ -35,20 +33,14 @@ def draw(data: RunData) -> Chart | None:
         hatched=False,
     )
     held = (counts > 0).sum(axis=0)
-    columns, rows = heat.table(grid)
     alt = (
         f"Heat map of training labels for {len(clients)} clients and {len(names)} classes: a "
         f"client holds {held.min()} to {held.max()} classes, {np.median(held):g} at the median."
     )
-    return Chart(
+    return heat.chart(
+        grid,
         key="labels",
         title="Training labels by client and class",
         alt=alt,
-        caption=(f"{data.map_note} Colours are shares of a client's samples, numbers are samples."),
-        svg=heat.draw(grid, alt),
-        columns=columns,
-        rows=rows,
-        paint=partial(heat.paint, grid),
-        inches=(7.2, 3.4),
-        wide=True,
+        caption=f"{data.map_note} Colours are shares of a client's samples, numbers are samples.",
     )

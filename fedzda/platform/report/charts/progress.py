@@ -59,7 +59,7 @@ def draw(data: RunData) -> Chart | None:
             f"tenth of the clients.{note if thinned else ''}"
         ),
         svg=_svg(data, series).svg(alt),
-        columns=["Round", "Mean", "Worst tenth", "Best tenth", "Variance (pp²)"],
+        columns=["Round", "Mean", "Worst tenth", "Best tenth", metric.variance_of("Variance")],
         rows=[_row(data, r, figures) for r, figures in history],
         paint=paint,
     )
@@ -67,8 +67,7 @@ def draw(data: RunData) -> Chart | None:
 
 def _row(data: RunData, round_: int, figures: dict[str, Any]) -> list[str]:
     shown = [data.metric.show(figures.get(key)) for key in ("mean", "worst10", "best10")]
-    variance = figures.get("variance_pp2")
-    return [str(round_), *shown, "–" if variance is None else f"{variance:.1f}"]
+    return [str(round_), *shown, data.metric.variance(figures.get("variance_pp2"))]
 
 
 def _alt(data: RunData, history: list[tuple[int, dict[str, Any]]]) -> str:

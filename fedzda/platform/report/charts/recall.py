@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from fedzda.platform.report.charts import heat
@@ -34,20 +32,14 @@ def draw(data: RunData) -> Chart | None:
         missing="the client has no test sample of the class",
     )
     lowest = min(data.class_recalls, key=lambda label: data.class_recalls[label][0])
-    columns, rows = heat.table(grid)
     alt = (
         f"Heat map of recall for {len(clients)} clients and {len(names)} classes. Lowest on "
         f"average: {data.class_word(lowest)} with {100 * data.class_recalls[lowest][0]:.0f} %."
     )
-    return Chart(
+    return heat.chart(
+        grid,
         key="recall",
         title="Recall by client and class",
         alt=alt,
         caption=f"{data.map_note} Hatched: the client has no test sample of that class.",
-        svg=heat.draw(grid, alt),
-        columns=columns,
-        rows=rows,
-        paint=partial(heat.paint, grid),
-        inches=(7.2, 3.4),
-        wide=True,
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BINS = 20
 """Groups of clients of like size, when there are too many clients to draw each."""
+_UNLIKE = 1.2
+"""Clients whose sizes differ by less than this factor are called equally large."""
 
 
 def draw(data: RunData) -> Chart | None:
@@ -62,7 +64,7 @@ def _one_by_one(data: RunData, what: str, sizes: np.ndarray, kept: np.ndarray) -
 
     said = trend(size, value)
     alt = (
-        f"Scatter plot of {metric.name} against {what} for {kept.size} clients with "
+        f"Scatter plot of {metric.words} against {what} for {kept.size} clients with "
         f"{count(size.min())} to {count(size.max())} {what}. {said}"
     )
     return Chart(
@@ -102,7 +104,7 @@ def _grouped(data: RunData, what: str, size: Floats, value: Floats) -> Chart:
 
     said = trend(size, value)
     alt = (
-        f"{metric.name} against {what} in {len(groups)} groups of clients of like size, "
+        f"{metric.words} against {what} in {len(groups)} groups of clients of like size, "
         f"{size.size:,} clients. {said}"
     )
     return Chart(
@@ -149,8 +151,10 @@ def trend(size: Floats, value: Floats) -> str:
     """Whether size and value go together, in one sentence.
 
     "Go together" means a rank correlation beyond ``2 / sqrt(n - 1)``, about twice its standard
-    error under independence.
+    error under independence. Sizes that hardly differ are not looked at.
     """
+    if size.max() < _UNLIKE * size.min():
+        return "The clients are about equally large."
     rho = rank_correlation(size, value)
     words = f"(rank correlation {rho:+.2f}).".replace("-", "−")
     if abs(rho) * np.sqrt(size.size - 1) < 2:

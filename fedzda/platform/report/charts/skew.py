@@ -22,9 +22,10 @@ _ALIKE = 0.05
 
 
 def draw(data: RunData) -> Chart | None:
-    """A dot per client; None without label counts, and for clients equally large and one-sided."""
+    """A dot per client; None without label counts, with a single class, and for clients that are
+    equally large and one-sided."""
     ids = load.clients_with_labels(data.folder.path)
-    if ids.size < 2 or not data.classes:
+    if ids.size < 2 or len(data.classes) < 2:
         return None
     shown = ids[np.linspace(0, ids.size - 1, min(ids.size, MAX_POINTS)).round().astype(np.int64)]
     counts = load.label_counts(data.folder.path, shown, data.classes)

@@ -66,7 +66,7 @@ def _chart(
     each = "Each dot is one client." if n <= ONE_BY_ONE else "The dots are percentiles."
     axis = Axis(ticks(x.min(), x.max()), f"client {metric.label}")
     alt = (
-        f"Cumulative distribution of {metric.name} over {n:,} clients, from "
+        f"Cumulative distribution of {metric.words} over {n:,} clients, from "
         f"{metric.show(float(value.min()))} to {metric.show(float(value.max()))}; mean "
         f"{metric.show(figures['mean'])}, worst tenth {metric.show(figures['worst10'])}."
     )
@@ -80,7 +80,7 @@ def _chart(
 
     return Chart(
         key="spread",
-        title=f"How {metric.name} is spread over the clients",
+        title=f"How {metric.words} is spread over the clients",
         alt=alt,
         caption=(
             f"{each} The height says how large a share of the clients stays at or below a value: "

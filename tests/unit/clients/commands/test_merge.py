@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from fedzda.base import ImageSpec
 from fedzda.clients.classifiers import build_model, load_classifier, save_classifier
+from fedzda.clients.commands.merge import _shared
 from fedzda.platform.cli.app import app
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
 
 LENET = {"name": "lenet-bn", "width": 4}
@@ -104,3 +105,15 @@ def test_wrong_input(folder):
     assert "'stepz'" in problem(*pair, "stepz=3")
     assert "no models named 'lenet-bm'" in problem(*pair, *QUICK, "--student", "lenet-bm")
     assert not (folder / "merged").exists()
+
+
+def test_classes_that_both_runs_have_are_named(folder):
+    for name in ("one", "two"):
+        path = folder / name
+        path.mkdir()
+        raw = {"name": name, "rounds": 1, "data": {"name": "digits", "clients": 2},
+               "model": LENET, "strategy": {"name": "fed-avg"}}  # fmt: skip
+        (path / "config.yaml").write_text(json.dumps(raw))
+        (path / "meta.json").write_text(json.dumps({"source_folder": str(folder)}))
+    assert _shared("one", "two") == "0, 1, 2, 3, 4, 5 and 4 more"
+    assert _shared("one", "a.safetensors") == ""

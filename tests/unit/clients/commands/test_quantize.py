@@ -151,6 +151,24 @@ def test_without_data_everything_is_written_and_tested(teacher, folder):
         assert words in result.output
 
 
+def test_with_a_generator_that_was_kept(teacher, folder):
+    """Equal to the run that trained it; one for other images is refused."""
+    arguments = ["--weights", 4, "--test", "digits", "--count", 40]
+    assert call(teacher, *arguments, "--data", TINY, "--out", "first").exit_code == 0
+    kept = "first/generator.safetensors"
+    assert call(teacher, *arguments, "--data", kept, "--out", "second").exit_code == 0
+    models = [(folder / name / "model.onnx").read_bytes() for name in ("first", "second")]
+    assert models[0] == models[1]
+    found = report(folder / "second")
+    assert (found["synthesizer"]["name"], found["fit"]) == ("zs-cgan", {})
+    five = ImageSpec((1, 8, 8), 5, (0.3,), (0.38,))
+    save_classifier(build_model(LENET, five), folder / "five.safetensors", LENET, five)
+    refused = call("five.safetensors", "--data", kept)
+    assert refused.exit_code == 2
+    assert "makes images of shape (1, 8, 8) and 10 classes" in refused.output
+    assert call(teacher, "--data", "gone.safetensors").exit_code == 2
+
+
 @pytest.mark.parametrize("stage", ["ptq", "adaround", "qat"])
 def test_real_images_keep_a_model_at_eight_bits(teacher, folder, stage):
     settings = ["rounding.steps=20", "distillation.steps=5"]

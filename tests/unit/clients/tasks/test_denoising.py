@@ -183,8 +183,10 @@ def test_networks_that_need_multiples_see_whole_images():
 
 def test_the_sheet_has_three_titled_rows():
     task = make()
-    picture = task.sheet(nn.Identity(), pairs(1, 10), ["image"])
+    picture = task.sheet({"full": nn.Identity()}, pairs(1, 10), ["image"])
     assert picture.shape == (3, 3 * (18 + 164), 2 * 164)
+    forms = {"full": nn.Identity(), "int8": nn.Identity()}
+    assert task.sheet(forms, pairs(1, 10), ["image"]).shape == (3, 4 * (18 + 164), 2 * 164)
     assert 0 <= float(picture.min()) <= float(picture.max()) <= 1
 
 
@@ -214,3 +216,16 @@ def test_ranges_ascend(given):
         GaussianNoiseConfig(sigma=given)
     with pytest.raises(ValueError, match="ascending order"):
         CameraNoiseConfig(shot=given)
+
+
+def test_what_a_form_is_made_for():
+    """Pixels in [0, 1] of the middle; a training step sees one patch of 16 of them per image."""
+    task = make(test_crop=12)
+    given = task.given(IMAGE)
+    assert given.shape == (3, 12, 12)
+    assert (given.mean, given.std) == ((0.0,) * 3, (1.0,) * 3)
+    data = pairs(1, 10)
+    shown = task.shown(data)
+    assert shown.shape == (2, 3, 12, 12)
+    assert torch.equal(shown[1:], task.example(data, 1)[0])
+    assert task.passes(IMAGE) == pytest.approx(16 * 16 / (12 * 12))

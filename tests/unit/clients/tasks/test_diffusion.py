@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from fedzda.base import ImageSpec, UserError
+from fedzda.base import ImageSpec, Turn, UserError
 from fedzda.clients.models.config import DiffusionUNetConfig
-from fedzda.clients.tasks.config import DiffusionConfig, SamplingVariantConfig
+from fedzda.clients.tasks.config import DiffusionConfig
+from fedzda.platform.devices.forms import load_variant
+from fedzda.platform.devices.variant_block import variant_config
 
 pytest.importorskip("diffusers")
 
@@ -15,16 +17,32 @@ from fedzda.clients.tasks.diffusion import Diffusion
 from fedzda.clients.tasks.diffusion_judge import compare_sets, train_judge
 
 IMAGE = ImageSpec((1, 8, 8), 10, (0.3,), (0.4,))
-VARIANTS = [
-    {},
-    {"steps": 3},
-    {"frdiff": {"interval": 2}},
-    {"frdiff": {}, "tdq": {"weight_bits": 4, "activation_bits": 8}},
-]
+WAYS = {
+    "full": "full",
+    "ddim-3": {"name": "ddim", "steps": 3},
+    "frdiff-2": {"name": "frdiff", "interval": 2},
+    "frdiff-2 tdq-w4a8": {"name": "frdiff", "tdq": {"weight_bits": 4, "activation_bits": 8}},
+}
+"""Forms of devices, by their title."""
+QUICK = {
+    "sampling_steps": 4,
+    "calibration_passes": 1,
+    "fitting": {"steps": 2, "batch_size": 4},
+}
 
 
 def task(**given):
     return Diffusion(DiffusionConfig(**given), IMAGE)
+
+
+def form(model, block):
+    return load_variant(variant_config(block), model, IMAGE)
+
+
+def deployed_as(model, block):
+    """What a device tests."""
+    turn, own = Turn(0, 0, 1, training=False), form(model, block)
+    return own.deploy(own.build(model, turn), None, turn)
 
 
 def batch(size=6, seed=0):
@@ -110,13 +128,12 @@ def test_models_that_do_not_fit_are_refused():
         task().validate(Classifies(), IMAGE)
 
 
-def runtime(model, size=40):
+def runtime(size=40):
     """What ``client_figures`` reads of a client runtime, with real tensors."""
     import numpy as np
 
     data = batch(size)
     return SimpleNamespace(
-        model=model,
         seed=0,
         device=torch.device("cpu"),
         batch=lambda rows: {k: v[torch.from_numpy(rows)] for k, v in data.items()},
@@ -127,54 +144,51 @@ def runtime(model, size=40):
 
 
 def test_every_device_samples_in_its_own_way():
-    own = task(
-        samples=10,
-        judge_steps=2,
-        sampling_steps=4,
-        calibration_passes=1,
-        fitting={"steps": 2, "batch_size": 4},
-        variants=VARIANTS,
-    )
-    place = runtime(unet().eval())
-    found = [own.client_figures(place, client) for client in range(5)]
-    assert [int(figures["variant"]) for figures in found] == [0, 1, 2, 3, 0]
+    own, model, place = task(samples=10, judge_steps=2, **QUICK), unet().eval(), runtime()
+    blocks = [*WAYS.values(), "full"]
+    found = [
+        own.client_figures(place, k, deployed_as(model, block)) for k, block in enumerate(blocks)
+    ]
     costs = [figures["gflop_per_image"] for figures in found]
     assert costs[1] == pytest.approx(costs[0] * 3 / 4)
     assert costs[2] < costs[0]
     assert costs[4] == costs[0]
     assert found[0] != found[4]
-    assert own.client_figures(place, 3) == found[3]
+    assert own.client_figures(place, 3, deployed_as(model, blocks[3])) == found[3]
     assert {"frechet", "kernel_mmd", "density", "coverage"} <= found[0].keys()
-    assert task(samples=0).client_figures(place, 0) == {}
+    assert task(samples=0).client_figures(place, 0, model) == {}
 
 
-def test_the_sheet_has_a_row_per_variant():
-    own = task(
-        sampling_steps=4,
-        calibration_passes=1,
-        fitting={"steps": 1, "batch_size": 4},
-        variants=VARIANTS,
-    )
+def test_what_an_image_takes_is_counted_with_reuse():
+    """All steps: their number times one call. Reuse: less; few bits: fewer bytes, equal work."""
+    from fedzda.compression.diffusion.flops import count_flops
+
+    own, model = task(**QUICK), unet().eval()
+    costs = {title: own.cost(form(model, block), model) for title, block in WAYS.items()}
+    noise, first = torch.zeros(1, 1, 8, 8), torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
-        sheet = own.sheet(unet().eval(), batch(4), ["a"] * 10)
+        assert costs["full"].macs == 4 * count_flops(lambda: model(noise, first)) // 2
+    assert costs["ddim-3"].macs * 4 == costs["full"].macs * 3
+    assert costs["frdiff-2"].macs < 0.8 * costs["full"].macs
+    assert costs["frdiff-2 tdq-w4a8"].macs == costs["frdiff-2"].macs
+    assert costs["frdiff-2 tdq-w4a8"].bytes < 0.5 * costs["frdiff-2"].bytes
+    assert len({cost.training_bytes for cost in costs.values()}) == 1
+    assert own.passes(IMAGE) == 1 / 4
+
+
+def test_the_sheet_has_a_row_per_form():
+    own, model = task(**QUICK), unet().eval()
+    models = {title: deployed_as(model, block) for title, block in WAYS.items()}
+    with torch.no_grad():
+        sheet = own.sheet(models, batch(4), ["a"] * 10)
     assert sheet.shape == (3, 4 * (16 + 50), 10 * 50)
     assert 0 <= float(sheet.min()) <= float(sheet.max()) <= 1
 
 
-def test_titles_of_variants():
-    titles = [SamplingVariantConfig.model_validate(given).title for given in VARIANTS]
-    assert titles == ["full", "ddim-3", "frdiff-2", "frdiff-2 tdq-w4a8"]
-
-
-def test_a_variant_that_contradicts_itself_is_refused():
-    own = task(
-        variants=[{"frdiff": {"num_inference_steps": 7}}],
-        samples=4,
-        judge_steps=1,
-        sampling_steps=4,
-    )
-    with pytest.raises(UserError, match=r"frdiff\.num_inference_steps is 7"):
-        own.client_figures(runtime(unet().eval()), 0)
+def test_titles_of_ways():
+    assert [variant_config(block).title for block in WAYS.values()] == list(WAYS)
+    keyed = variant_config({"name": "frdiff", "keyframes": [0, 2], "steps": 4})
+    assert keyed.title == "ddim-4 frdiff-keyframes"
 
 
 def test_the_judge_tells_real_from_noise():

@@ -153,15 +153,22 @@ def test_validate_names_what_it_found():
 def test_the_sheet_shows_photograph_truth_and_prediction():
     task, given = make(PHOTO), photos()
     right = torch.where(given["annotation"] == VOID, 0, given["annotation"]).long()
-    drawn = draw_sheet(given, right, PHOTO, ["sky", "road", "tree", "car"])
+    names = ["sky", "road", "tree", "car"]
+    drawn = draw_sheet(given, {"full": right}, PHOTO, names)
     height, width = 2 * 7 * 24, 3 * 7 * 32
     assert drawn.shape[0] == 3
     assert drawn.shape[1] > height
     assert drawn.shape[2] == width
     assert drawn.min() >= 0
     assert drawn.max() <= 1
-    photo, truth, prediction = (drawn[:, : 7 * 24, k * 224 : (k + 1) * 224] for k in range(3))
+    photo, truth, prediction = (
+        drawn[:, 26 : 26 + 7 * 24, k * 224 : (k + 1) * 224] for k in range(3)
+    )
     assert torch.equal(truth[:, 7:], prediction[:, 7:])  # right but for the void row
     assert torch.equal(truth[:, :7], photo[:, :7])
-    assert task.sheet(network().eval(), given, list("abcd")).shape[2] == width
+    net = network().eval()
+    assert task.sheet({"full": net}, given, list("abcd")).shape[2] == width
+    both = task.sheet({"full": net, "int8": net}, given, list("abcd"))
+    assert both.shape == (3, drawn.shape[1], 4 * 7 * 32)
+    assert drawn[:, :26].min() < 0.5  # names above the columns
     assert len(set(palette(19))) == 19

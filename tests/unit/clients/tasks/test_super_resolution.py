@@ -184,14 +184,13 @@ def test_bicubic_model_gains_nothing_over_bicubic():
     federation = SimpleNamespace(indices=lambda client, split: np.arange(3))
     runtime = SimpleNamespace(
         federation=federation,
-        model=Bicubic(),
         batch=lambda rows: {name: column[rows] for name, column in data.items()},
     )
-    found = task.client_figures(runtime, 0)
+    found = task.client_figures(runtime, 0, Bicubic())
     assert found["gain_over_bicubic"] == pytest.approx(0.0, abs=1e-6)
     assert 15 < found["bicubic_psnr"] < 45
     federation.indices = lambda client, split: np.arange(0)
-    assert task.client_figures(runtime, 0) == {}
+    assert task.client_figures(runtime, 0, Bicubic()) == {}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,12 @@ from fedzda.clients.models.mobilenet_v2 import MobileNetV2
 from fedzda.clients.models.resnet import ResNet8, ResNet32
 from fedzda.clients.models.wrn import WRN161
 from fedzda.clients.variants.config import WidthConfig
-from fedzda.clients.variants.width import Width
+from fedzda.clients.variants.width import Width, static_statistics
+from fedzda.vision.gsanet.config import DeepLabV3PlusConfig, LRASPPConfig, MobileNetEdgeConfig
+from fedzda.vision.gsanet.lr_aspp import LRASPP
+from fedzda.vision.gsanet.model import DeepLabV3Plus
+from fedzda.vision.restoration.config import DnCNNConfig
+from fedzda.vision.restoration.networks.dncnn import DnCNN
 
 DIGIT = ImageSpec((1, 8, 8), 10, (0.3,), (0.3,))
 SMALL = ImageSpec((3, 16, 16), 10, (0.5,) * 3, (0.2,) * 3)
@@ -31,9 +36,26 @@ MODELS = {
 }
 
 
+def segmenter(kind, config, **settings):
+    features = MobileNetEdgeConfig(width=0.25, stages=2)
+    block = config(features=features, output_stride=8, channels=16, **settings)
+    return lambda: kind.build(block, PHOTO)
+
+
+PHOTO = ImageSpec((3, 16, 16), 4, (0.5,) * 3, (0.2,) * 3)
+DEEPLAB = {"rates": [1, 2], "low_channels": 8, "decoder_channels": 16}
+DENSE = {
+    "lr-aspp": (segmenter(LRASPP, LRASPPConfig), PHOTO),
+    "lr-aspp-group": (segmenter(LRASPP, LRASPPConfig, norm="group"), PHOTO),
+    "deeplab-v3-plus": (segmenter(DeepLabV3Plus, DeepLabV3PlusConfig, **DEEPLAB), PHOTO),
+    "dncnn": (lambda: DnCNN(DnCNNConfig(depth=4, channels=8), 3), PHOTO),
+}
+"""Gates, maps resized, concatenated, and taken from the image; logits of pixels, or images."""
+
+
 def made(name, method="heterofl", ratio=0.5, **settings):
     torch.manual_seed(0)
-    make, image = MODELS[name]
+    make, image = (MODELS | DENSE)[name]
     model = make()
     with torch.no_grad():
         for buffer in model.buffers():  # statistics that are no ones and zeros
@@ -71,6 +93,42 @@ def test_a_narrow_model_is_the_full_one_with_zeros(name, method):
     if "group" not in name:
         torch.testing.assert_close(narrow(x), zeros(x), rtol=1e-4, atol=1e-5)
     assert form.cost().parameters < 0.55 * sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("method", ["heterofl", "fedrolex"])
+@pytest.mark.parametrize("name", DENSE)
+def test_so_is_one_that_answers_for_every_pixel(name, method):
+    model, form, image = made(name, method, scale=False)
+    when = turn(round_=4)
+    narrow, zeros = masked(model, form, image, when)
+    x = torch.randn(3, *image.shape)
+    assert narrow(x).shape == model.eval()(x).shape
+    if "group" not in name:
+        torch.testing.assert_close(narrow(x), zeros(x), rtol=1e-4, atol=1e-5)
+    _, coverage = form.to_global(narrow, when)
+    ends = {"dncnn": "noise.8", "deeplab-v3-plus": "decoder.classifier"}
+    last = ends.get(name, "high_classifier")
+    assert coverage[f"{last}.weight"].any(axis=1).all()
+    assert f"{last}.bias" not in coverage
+    assert form.cost().parameters < 0.62 * sum(p.numel() for p in model.parameters())
+
+
+def test_a_concatenation_keeps_the_channels_of_its_parts():
+    """By hand: two maps of 4 channels side by side, half of each."""
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(1, 4, 1), nn.Conv2d(1, 4, 1)
+            self.joined = nn.Conv2d(8, 10, 1)
+
+        def forward(self, x):
+            return self.joined(torch.cat([self.one(x), self.two(x)], dim=1))
+
+    form = Width(WidthConfig(ratio=0.5, method="fedrolex"), Beside(), DIGIT)
+    _, coverage = form.to_global(form.build(form.template, turn(2)), turn(2))
+    held = coverage["joined.weight"][0, :, 0, 0]
+    assert np.flatnonzero(held).tolist() == [1, 2, 5, 6]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -214,3 +272,14 @@ class Numbered(nn.Module):
 def test_models_that_cannot_be_cut_say_where(model, words):
     with pytest.raises(UserError, match=f"cannot be made narrower: .*{words}"):
         Width(WidthConfig(), model(), DIGIT)
+
+
+@pytest.mark.parametrize("count", [1, 2, 257])
+def test_static_statistics_of_few_images(count):
+    """A last batch of one image would have no variance behind the last pooling."""
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(3))
+    images = torch.randn(count, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    static_statistics(model, images)
+    expected = images.mean((2, 3)).mean(0) if count > 1 else torch.zeros(3)
+    torch.testing.assert_close(model[2].running_mean, expected, rtol=0, atol=1e-2)
+    assert (model[2].running_var > 0).all()

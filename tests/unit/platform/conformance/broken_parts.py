@@ -1,14 +1,18 @@
 """Components of a user's own: some that keep the rules, and for each rule one that breaks it."""
 
 import time
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from fedzda.base import StrictConfig
 from fedzda.clients.tasks.base import Task
+from fedzda.clients.variants.full import Form
+from fedzda.platform.config import VariantConfig
 from fedzda.platform.data.sources.raw import RawData
 from fedzda.platform.records import array_record, arrays_of
 from fedzda.strategies.base import MeanStrategy
@@ -279,3 +283,152 @@ class Diverges(Steady):
 class Fails(Steady):
     def improve(self, server_round, mean, replies, metrics):
         raise ValueError("nothing to aggregate")
+
+
+# -- synthesizers -----------------------------------------------------------------------------
+
+
+class Plain:
+    """One picture per class, drawn once."""
+
+    figures: ClassVar = {"agreement": 0.1, "bn_loss": 0.0}
+
+    def __init__(self, bright=1.0):
+        self.bright = bright
+        self.pictures = None
+
+    def fit(self, classifier, classes, image, rng):
+        if self.pictures is None:
+            self.pictures = torch.rand((image.num_classes, *image.shape), generator=rng)
+        return dict(self.figures)
+
+    def sample(self, labels, rng):
+        return self.pictures[labels] * self.bright
+
+    def state(self):
+        return {"pictures": self.pictures}
+
+    def load_state(self, state, image):
+        self.pictures = state["pictures"]
+
+    def save(self, path, classifier_fingerprint=""):
+        save_file(self.state(), path, {"classifier": classifier_fingerprint})
+
+
+class Boasting(Plain):
+    figures: ClassVar = {"agreement": 1.5, "bn_loss": 0.0}
+
+
+class Meddling(Plain):
+    def fit(self, classifier, classes, image, rng):
+        with torch.no_grad():
+            next(classifier.parameters()).add_(1.0)
+        return super().fit(classifier, classes, image, rng)
+
+
+class Training(Plain):
+    def fit(self, classifier, classes, image, rng):
+        classifier.train()
+        return super().fit(classifier, classes, image, rng)
+
+
+class Dazzling(Plain):
+    def sample(self, labels, rng):
+        return super().sample(labels, rng) * 300
+
+
+class Single(Plain):
+    def sample(self, labels, rng):
+        return super().sample(labels, rng)[:1]
+
+
+class Whimsical(Plain):
+    def sample(self, labels, rng):
+        return (super().sample(labels, rng) + torch.rand(1)).clamp(0, 1)
+
+
+class Oblivious(Plain):
+    def load_state(self, state, image):
+        self.pictures = torch.zeros_like(state["pictures"])
+
+
+class Anonymous(Plain):
+    def save(self, path, classifier_fingerprint=""):
+        save_file(self.state(), path)
+
+
+class Once(Plain):
+    def fit(self, classifier, classes, image, rng):
+        if self.pictures is not None:
+            raise RuntimeError("fitted already")
+        return super().fit(classifier, classes, image, rng)
+
+
+# -- variants ---------------------------------------------------------------------------------
+
+
+class SameConfig(VariantConfig):
+    name: Literal["same"] = "same"
+
+
+class Same(Form):
+    Config = SameConfig
+
+
+class Borrowing(Same):
+    def build(self, model, turn):
+        return model
+
+
+@torch.no_grad()
+def shaken(model):
+    rng = torch.Generator().manual_seed(time.perf_counter_ns())
+    parameter = next(model.parameters())
+    parameter.add_(torch.rand(parameter.shape, generator=rng))
+    return model
+
+
+class Shaky(Same):
+    def build(self, model, turn):
+        return shaken(super().build(model, turn))
+
+
+class Doubling(Same):
+    def to_global(self, device_model, turn):
+        arrays, coverage = super().to_global(device_model, turn)
+        return {name: 2 * value for name, value in arrays.items()}, coverage
+
+
+class Partial(Same):
+    def to_global(self, device_model, turn):
+        arrays, coverage = super().to_global(device_model, turn)
+        arrays.popitem()
+        return arrays, coverage
+
+
+class FrozenConfig(SameConfig):
+    @property
+    def whole(self):
+        return False
+
+
+class Frozen(Same):
+    Config = FrozenConfig
+
+    def to_global(self, device_model, turn):
+        arrays, _ = super().to_global(device_model, turn)
+        return arrays, {name: np.zeros(value.shape, bool) for name, value in arrays.items()}
+
+
+class Noisy(Same):
+    def deploy(self, device_model, images_NCHW, turn):
+        return shaken(device_model.eval())
+
+
+class Free(Same):
+    def cost(self):
+        return replace(super().cost(), macs=0)
+
+
+class Bare(Form):
+    Config = None

@@ -123,6 +123,57 @@ def test_strategies(name, rule, says, tmp_path):
     assert found is None if says is None else says in found
 
 
+@pytest.mark.parametrize(
+    ("name", "rule", "says"),
+    [
+        ("Plain", "it fits", None),
+        ("Plain", "it leaves", None),
+        ("Plain", "it makes", None),
+        ("Plain", "equal random", None),
+        ("Plain", "its state", None),
+        ("Plain", "its file", None),
+        ("Plain", "a second fit", None),
+        ("Boasting", "it fits", "from 0 to 1 (got 1.5)"),
+        ("Meddling", "it leaves", "of the classifier: leave it in eval mode"),
+        ("Training", "it leaves", "leaves the classifier in train mode"),
+        ("Dazzling", "it makes", "pixels in [0, 1], not normalised: clamp them"),
+        ("Single", "it makes", "images of shape (6, 1, 8, 8) (got (1, 1, 8, 8))"),
+        ("Whimsical", "equal random", "draw from the rng that is given"),
+        ("Oblivious", "its state", "everything that sample needs must be in state()"),
+        ("Anonymous", "its file", "must hold the classifier's fingerprint"),
+        ("Once", "a second fit", "fitted already"),
+    ],
+)
+def test_synthesizers(name, rule, says, tmp_path):
+    found = broken(name, rule, tmp_path)
+    assert found is None if says is None else says in found
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "says"),
+    [
+        ("Same", "there is", None),
+        ("Same", "the global model", None),
+        ("Same", "equal turns", None),
+        ("Same", "entries come back", None),
+        ("Same", "training on", None),
+        ("Same", "what is deployed", None),
+        ("Same", "its cost", None),
+        ("Borrowing", "the global model", "build must return a copy"),
+        ("Shaky", "equal turns", "must follow from the turn"),
+        ("Doubling", "entries come back", "must come back to the places"),
+        ("Partial", "entries come back", "Set whole to False"),
+        ("Frozen", "training on", "and these must be covered"),
+        ("Noisy", "what is deployed", "gives other answers the second time"),
+        ("Free", "its cost", "cost().macs must be a whole number above 0 (got 0)"),
+        ("Bare", "there is", "derives from fedzda.platform.config.VariantConfig"),
+    ],
+)
+def test_variants(name, rule, says, tmp_path):
+    found = broken(name, rule, tmp_path)
+    assert found is None if says is None else says in found
+
+
 def test_a_whole_check_tells_every_finding_and_leaves_no_trace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = dict(CATALOG["partitioners"])
@@ -160,10 +211,11 @@ def test_exit_codes(tmp_path, monkeypatch):
 def test_kinds_are_told_apart():
     for name, kind in [
         ("Fine", "model"), ("Distance", "task"), ("points", "dataset"), ("halves", "partitioner"),
-        ("Fog", "shift"), ("Steady", "strategy"),
+        ("Fog", "shift"), ("Steady", "strategy"), ("Plain", "synthesizer"), ("Same", "variant"),
     ]:  # fmt: skip
         assert kind_of(name, plugins.import_target(f"{PARTS}:{name}")) == kind
-    assert {"model", "task", "dataset", "partitioner", "shift", "strategy"} == set(KINDS)
+    known = {"model", "task", "dataset", "partitioner", "shift", "strategy"}
+    assert known | {"synthesizer", "variant"} == set(KINDS)
 
 
 def test_what_cannot_be_checked_is_the_users_error():

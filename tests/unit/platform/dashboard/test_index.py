@@ -8,13 +8,13 @@ import pytest
 
 from fedzda.base import UserError
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import load_config, shipped
+from fedzda.platform.config.load import load_config, shipped
+from fedzda.platform.config.yaml_loader import dump
 from fedzda.platform.dashboard.card import config_head, last_metrics
 from fedzda.platform.dashboard.index import RunIndex
 from fedzda.platform.files import json_line, write_json
 from fedzda.platform.heartbeat import STALE_SEC
 from fedzda.platform.report.load import load_yaml
-from fedzda.platform.yaml_loader import dump
 
 from ..report.make_run import make_run, unfinish
 

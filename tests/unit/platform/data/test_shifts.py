@@ -10,7 +10,7 @@ from PIL import Image
 
 from fedzda.base import ImageSpec, UserError
 from fedzda.platform.config import TargetConfig, plain
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.data import portrait
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.data.shifts.base import ClientViews

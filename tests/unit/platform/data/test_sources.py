@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from fedzda.base import UserError
 from fedzda.platform import plugins
@@ -216,8 +217,14 @@ def test_arrays_errors(tmp_path: Path, npz: Path):
     with pytest.raises(UserError, match=r"bad\.npz, which cannot be read as \.npz"):
         load(ArraysConfig(path="bad.npz", clients=2), tmp_path)
     np.savez(tmp_path / "o.npz", image=np.array([{}, {}], dtype=object), label=np.arange(2))
-    with pytest.raises(UserError, match=r"cannot be read as .npz of plain arrays"):
+    with pytest.raises(UserError, match=r"as .npz of plain arrays: it holds Python objects"):
         load(ArraysConfig(path="o.npz", clients=2), tmp_path)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(UserError, match="it is a single array"):
+        load(ArraysConfig(path="one.npy", clients=2), tmp_path)
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(UserError, match="it is another kind of file"):
+        load(ArraysConfig(path="text.npz", clients=2), tmp_path)
     np.savez(tmp_path / "u.npz", image=np.zeros((3, 2, 2), np.uint8), label=np.arange(2))
     with pytest.raises(UserError, match=r"images of u\.npz have shape \(3, 2, 2\)"):
         load(ArraysConfig(path="u.npz", clients=2), tmp_path)
@@ -289,3 +296,8 @@ def test_every_catalogued_source_and_partitioner_has_its_config():
         for name in plugins.entries(kind):
             assert plugins.config_class(kind, name).model_fields["name"].default == name
             assert callable(plugins.load(kind, name))
+
+
+def test_images_of_a_size_that_no_memory_holds_are_refused():
+    with pytest.raises(ValidationError, match="less than or equal to 8192"):
+        ArraysConfig(path="mine.npz", size=100_000)

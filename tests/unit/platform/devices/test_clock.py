@@ -8,6 +8,7 @@ from fedzda.platform.config import LocalConfig
 from fedzda.platform.devices.clock import DONE, DROPPED, LATE, LEFT, VirtualClock
 from fedzda.platform.devices.config import ProfilesConfig
 from fedzda.platform.devices.fleet import Fleet
+from fedzda.platform.devices.work import Samples
 from fedzda.platform.devices.workload import (
     EXTRA_BYTES,
     WITHHELD,
@@ -33,9 +34,9 @@ def clock(tmp_path, *entries, keep=None, num=4, **more):
     ]
     config = ProfilesConfig.model_validate({"profiles": profiles, **more})
     fleet = Fleet(config, num, 0, tmp_path)
-    held = HELD if num == len(HELD) else np.full(num, 10)
+    samples = Samples(HELD if num == len(HELD) else np.full(num, 10))
     local = LocalConfig(batch_size=10)
-    workload = Workload(fleet, 100, held, local, frozenset({"running_mean"}), None)
+    workload = Workload(fleet, 100, samples, local, frozenset({"running_mean"}), None)
     return VirtualClock(workload, seed=0, keep=keep)
 
 

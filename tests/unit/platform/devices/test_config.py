@@ -4,7 +4,7 @@ import pytest
 
 from fedzda.base import UserError
 from fedzda.platform.config import plain
-from fedzda.platform.config_load import from_dict, load_config
+from fedzda.platform.config.load import from_dict, load_config
 from fedzda.platform.devices.config import ProfilesConfig
 from fedzda.platform.devices.shipped import SHIPPED
 

@@ -12,6 +12,9 @@ import yaml
 from PIL import Image
 
 from fedzda.platform.fairness import summarise
+from fedzda.platform.report import html
+from fedzda.platform.report.charts import draw_all
+from fedzda.platform.report.data import collect
 
 CONFIG: dict[str, Any] = {
     "name": "fed-zdac-digits",
@@ -170,3 +173,9 @@ def unfinish(folder: Path, state: str = "interrupted") -> Path:
 
 def _json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content))
+
+
+def page_of(run: Path) -> str:
+    """The page alone: pictures for paper cost ten times as much and have tests of their own."""
+    data = collect(run)
+    return html.page(data, draw_all(data))

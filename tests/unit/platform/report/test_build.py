@@ -13,11 +13,9 @@ import pytest
 
 from fedzda.base import UserError
 from fedzda.platform.report.build import build_report
-from fedzda.platform.report.charts import draw_all
 from fedzda.platform.report.data import collect
-from fedzda.platform.report.html import page as html_page
 
-from .make_run import add_findings, make_run, unfinish
+from .make_run import add_findings, make_run, page_of, unfinish
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +26,6 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(run):
     return build_report(run).read_text(encoding="utf-8")
-
-
-def page_of(run):
-    """The page alone: pictures for paper cost ten times as much and have tests of their own."""
-    data = collect(run)
-    return html_page(data, draw_all(data))
 
 
 def lead(page):
@@ -52,6 +44,23 @@ def test_contents(page):
     assert page.count("<svg ") == 6
     assert page.count('<img src="data:image/png;base64,') == 2
     assert "name: fed-zdac\n" in page
+
+
+def test_variances_of_psnr_are_in_squared_decibels(tmp_path):
+    folder = make_run(tmp_path / "run", rounds=1)
+    for name in ("rounds.jsonl", "summary.json"):
+        text = (folder / name).read_text().replace('"accuracy"', '"psnr"')
+        (folder / name).write_text(text)
+    part = folder / "clients" / "part-000001.parquet"
+    table = pd.read_parquet(part).replace({"metric": {"accuracy": "psnr"}})
+    table.to_parquet(part, index=False)
+    variance = table[table.metric == "psnr"].value.var(ddof=0)
+    page = page_of(folder)
+    tile = re.search(r"<dt>Variance</dt>(.*?)</div>", page)[1]
+    assert f"{variance:.4g}\u00a0dB²" in tile
+    assert "squared decibels" in tile
+    assert '<th scope="col">Variance (dB²)</th>' in page
+    assert "pp²" not in page
 
 
 def test_figures_for_paper(run, page):
@@ -228,7 +237,7 @@ def test_many_clients_stay_a_small_page(tmp_path):
     table.to_parquet(run / "clients" / "part-000001.parquet")
     (run / "artifacts" / "label_counts.parquet").unlink()
     (run / "summary.json").unlink()
-    page = build_report(run).read_text(encoding="utf-8")
+    page = page_of(run)
     assert len(page) < 3_000_000
     assert "40 of 20,000 clients are shown" in page
     assert "20,000 clients in 20 groups of like size" in page
@@ -240,7 +249,7 @@ def findings(tmp_path_factory):
     """A run with everything, and a local-only one to compare it with."""
     folder = tmp_path_factory.mktemp("findings")
     run = add_findings(make_run(folder / "run"))
-    return run, make_run(folder / "alone", seed=1, shift=-0.02)
+    return run, make_run(folder / "alone", seed=1, shift=-0.02, strategy={"name": "local-only"})
 
 
 def test_heterogeneity_groups_benefit_and_probe(findings):
@@ -280,7 +289,7 @@ def test_gain_against_cost_by_hand(findings):
 
 def test_a_local_run_of_other_clients_is_refused(findings, tmp_path):
     run, _ = findings
-    other = make_run(tmp_path / "other", rounds=1, clients=1)
+    other = make_run(tmp_path / "other", rounds=1, clients=1, strategy={"name": "local-only"})
     part = other / "clients" / "part-000001.parquet"
     pd.read_parquet(part).assign(client=77).to_parquet(part)
     with pytest.raises(UserError, match="have no evaluated client in common"):

@@ -38,6 +38,14 @@ def test_units():
     assert accuracy.interval([0.88, 0.94]) == f"88.0{NBSP}to{NBSP}94.0{NBSP}%"
     assert accuracy.show(None) == accuracy.show(float("nan")) == accuracy.interval(None) == "–"
     assert (loss.show(0.12345), loss.higher_is_better, loss.fraction) == ("0.1235", False, False)
+    stored = 1e4 * 0.25  # variance_pp2 is 1e4 times the variance, whatever the metric
+    psnr, ssim = units.metric("noisy_psnr"), units.metric("ssim")
+    assert accuracy.variance(52.34, unit=True) == f"52.3{NBSP}pp²"
+    assert psnr.variance(stored, unit=True) == f"0.25{NBSP}dB²"
+    assert ssim.variance(stored, unit=True) == ssim.variance(stored) == "0.25"
+    assert (psnr.variance_of("variance"), ssim.variance_of("variance")) == (
+        "variance (dB²)", "variance")  # fmt: skip
+    assert accuracy.variance(None, unit=True) == "–"
     assert units.size(999) == f"999{NBSP}B"
     assert units.size(123_456_789) == f"123.5{NBSP}MB"
     assert units.duration(59.94) == f"59.9{NBSP}s"

@@ -7,7 +7,7 @@ from fedzda.platform.report.charts import phases as chart
 from fedzda.platform.report.data import collect
 from fedzda.platform.scenario.metrics import describe_phases
 
-from .make_run import make_run
+from .make_run import make_run, page_of
 
 
 def with_phases(folder, played=3):
@@ -18,7 +18,7 @@ def with_phases(folder, played=3):
 
 
 def test_a_run_without_phases_says_nothing_about_them(tmp_path):
-    page = build_report(make_run(tmp_path / "run")).read_text()
+    page = page_of(make_run(tmp_path / "run"))
     assert "What is left of earlier classes" not in page
     assert chart.draw(collect(tmp_path / "run")) is None
 
@@ -37,7 +37,7 @@ def test_the_section_and_the_chart(tmp_path):
 
 def test_one_phase_is_a_row_and_no_chart(tmp_path):
     run = with_phases(make_run(tmp_path / "run"), played=1)
-    assert "What is left of earlier classes" in build_report(run).read_text()
+    assert "What is left of earlier classes" in page_of(run)
     assert chart.draw(collect(run)) is None
 
 
@@ -45,10 +45,10 @@ def test_a_second_rule_is_a_column(tmp_path):
     run = with_phases(make_run(tmp_path / "run"))
     path = run / "artifacts" / "incremental.json"
     found = json.loads(path.read_text())
-    assert "By nearest mean" not in build_report(run).read_text()
+    assert "By nearest mean" not in page_of(run)
     path.write_text(json.dumps({**found, "accuracy_nme": [0.123, 0.4, 0.5]}))
-    page = build_report(run).read_text()
+    page = page_of(run)
     assert "By nearest mean" in page
     assert "12.3\u00a0%" in page
     path.write_text(json.dumps({**found, "accuracy_classifier": [0.1, 0.4, 0.5]}))
-    assert "By classifier" in build_report(run).read_text()
+    assert "By classifier" in page_of(run)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fedzda.base import UserError
-from fedzda.platform.config_load import from_dict
+from fedzda.platform.config.load import from_dict
 
 OFF = {"enabled": False}
 ALONE = {"dfgr": OFF, "dtid": OFF}
@@ -101,7 +101,7 @@ def test_none_of_this_waits_for_torch():
     """``fedzda validate`` is to say it at once."""
     code = (
         "import sys\n"
-        "from fedzda.platform.config_load import load_config\n"
+        "from fedzda.platform.config.load import load_config\n"
         "load_config('fed-dfgr-digits')\n"
         "sys.exit('torch' in sys.modules)\n"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedzda.platform.yaml_loader import dump
+from fedzda.platform.config.yaml_loader import dump
 
 TEXT = {
     "name": "small",

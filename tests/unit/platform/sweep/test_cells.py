@@ -116,6 +116,14 @@ def test_cells_of_one_name_are_refused(write):
         ({"seeds": []}, "seeds"),
         ({"axes": {"data": {}}}, "'axes.data' has no values"),
         ({"grid": {"seed": [1]}}, "cannot be called 'seed'"),
+        (
+            {"random": {"draws": 1, "space": {"local.optimizer.lr": {"low": 1.0, "high": 0.1}}}},
+            "'random.space.local.optimizer.lr' goes from 1 down to 0.1",
+        ),
+        (
+            {"random": {"draws": 1, "space": {"stop.seconds": {"low": 0, "high": 1, "log": True}}}},
+            "'random.space.stop.seconds' has log: true, and 0 has no logarithm",
+        ),
         ({"colour": "red"}, "unknown key 'colour'"),
         ({"base": "no-such-simulation"}, "no shipped simulation"),
         ({"random": {"draws": 1, "space": {}}}, "space"),
@@ -147,3 +155,12 @@ def test_shipped_sweeps_are_valid(name):
             assert config[key] == headline[0][key], key
         for key in ("batchnorm", "clients_per_round", "weighting", "sampling"):
             assert config["strategy"][key] == headline[0]["strategy"][key], key
+
+
+def test_a_simulation_is_told_from_a_sweep(tmp_path):
+    file = tmp_path / "sim.yaml"
+    file.write_text("name: x\nstrategy: {name: fed-avg}\nrounds: 3\n")
+    with pytest.raises(UserError, match=r"is a simulation: it has no 'base'. Run it: fedzda run"):
+        load_sweep(str(file))
+    with pytest.raises(UserError, match="is a folder"):
+        load_sweep(str(tmp_path))

@@ -1,5 +1,7 @@
 """Statistics of a sweep on figures to redo by hand."""
 
+import json
+
 import pytest
 
 from fedzda.platform.files import write_json
@@ -90,3 +92,26 @@ def test_pages(finished, tmp_path):
     before = [path.read_bytes() for path in written]
     assert "fed-prox" in written[1].read_text()
     assert [path.read_bytes() for path in write_pages(*finished, tmp_path / "pages")] == before
+
+
+def test_a_sweep_of_psnr_is_shown_in_decibels(finished, tmp_path):
+    sweep, cells = finished
+    for cell in cells:
+        path = result_path(sweep, cell)
+        if path.is_file():
+            content = json.loads(path.read_text()) | {"metric": "psnr"}
+            for figures in content["figures"].values():
+                figures |= {"mean": 28.0 + cell.seed, "worst10": 26.5, "variance_pp2": 15_000.0}
+            write_json(path, content)
+    (setting,) = settings(sweep, cells)
+    table = figures_table(setting, "shared")
+    head = table.splitlines()[0]
+    assert "| mean dB |" in head
+    assert "variance (dB²)" in head
+    assert "| 28.5 ± 6.353 |" in table
+    assert "| 1.5 ± 0 |" in table
+    assert "%" not in head.replace("worst-10 % (dB)", "").replace("alone %", "")
+    write_pages(sweep, cells, tmp_path / "pages")
+    drawn = (tmp_path / "pages" / f"pareto-{setting.slug}.svg").read_text()
+    assert "mean PSNR of the clients (dB)" in drawn
+    assert "pp²" not in drawn

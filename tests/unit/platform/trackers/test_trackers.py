@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from fedzda.base import UserError
-from fedzda.platform.config_load import from_dict, load_config
+from fedzda.platform.config.load import from_dict, load_config
 from fedzda.platform.simulation import Simulation
 from fedzda.platform.trackers.base import final_values, round_values
 from fedzda.platform.trackers.callback import Tracking, check_installed

@@ -66,10 +66,11 @@ def test_along_a_known_shift_only_the_result_counts(shifted):
 def test_a_patch_is_found_within_twenty_pixels(coffee):
     frames = [coffee[100:220, x : x + 160] / np.float32(255) for x in (200, 215)]
     assert patch_consistency(frames) == 100
-    assert patch_consistency(frames, measure="ssim") == pytest.approx(1)
     far = [coffee[100:220, x : x + 160] / np.float32(255) for x in (200, 230)]
     assert patch_consistency(far) < 40
-    assert patch_consistency(far, measure="ssim") < 0.95
+    near_strip, far_strip = ([frame[32:88] for frame in clip] for clip in (frames, far))
+    assert patch_consistency(near_strip, measure="ssim") == pytest.approx(1)  # at fewer places
+    assert patch_consistency(far_strip, measure="ssim") < 0.95
     hole = np.zeros((120, 160), bool)
     hole[60, 100] = True
     assert patch_consistency(frames, [hole, hole]) == 100

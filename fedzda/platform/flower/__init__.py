@@ -1,0 +1,1 @@
+"""Unmodified Flower apps on our engines, with our records and report."""

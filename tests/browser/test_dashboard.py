@@ -233,12 +233,13 @@ def test_a_real_run_is_shown_while_it_goes_on(driver, tmp_path):
         wait(lambda: driver.find_elements(By.ID, "bar"))
         charts = "return document.querySelectorAll('#progress svg .mark').length"
         first = driver.execute_script(charts)
-        summary = driver.find_elements(By.CSS_SELECTOR, "#progress summary")
-        if summary:
-            summary[0].click()
+        # found and clicked in one go: the page may replace it in between
+        folded = "const found = document.querySelector('#progress summary'); found?.click()"
+        opened = driver.execute_script(f"{folded}; return Boolean(found)")
         wait(lambda: driver.execute_script(charts) > first)
-        if summary:
-            assert driver.find_element(By.CSS_SELECTOR, "#progress details").get_property("open")
+        if opened:
+            details = "return document.querySelector('#progress details').open"
+            assert driver.execute_script(details)
         keep(driver, "run-live-light-1280", 1280)
         wait(lambda: driver.find_element(By.ID, "sentence").text.startswith("The run is finished"))
         wait(lambda: driver.find_elements(By.ID, "recall"))

@@ -25,7 +25,7 @@ demo: install  ## Fed-ZDAC beside FedAvg on digits, about a minute
 
 # the engines' tests interrupt their own process, which a test worker does not allow
 test: install  ## all tests that need neither a GPU nor hours
-	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/unit/platform/engines
+	$(BIN)/python -m pytest -n 3 --ignore tests/unit/platform/engines
 	$(BIN)/python -m pytest tests/unit/platform/engines
 
 lint: install  ## style and types

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from fedzda.base import StrictConfig, UserError
+from fedzda.clients.variants.config import TrainsByChoice
 from fedzda.platform.config import (
     SimulationConfig,
     Slot,
@@ -38,7 +39,7 @@ def _model(value: Any) -> Any:
         raise ValueError(told.rstrip(".")) from None
 
 
-class ArchitectureConfig(VariantConfig):
+class ArchitectureConfig(TrainsByChoice):
     """A model of another architecture, averaged among the clients that have the same."""
 
     extends = "fedzda.clients.variants.architecture:with_architectures"
@@ -82,11 +83,6 @@ class ArchitectureConfig(VariantConfig):
     def plain_training(self) -> bool:
         """Only if others train."""
         return not self.train
-
-    @property
-    def trains(self) -> bool:
-        """As configured."""
-        return self.train
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
         """Titles tell architectures apart, and every device needs one that is trained."""

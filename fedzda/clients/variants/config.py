@@ -33,6 +33,18 @@ class ExcludedConfig(VariantConfig):
 Method = Literal["heterofl", "fedrolex", "fjord"]
 
 
+class TrainsByChoice(VariantConfig):
+    """A form whose devices train, or are tested only."""
+
+    train: bool = True
+    """Take part in training; False: the device is tested only."""
+
+    @property
+    def trains(self) -> bool:
+        """As configured."""
+        return self.train
+
+
 class WidthSettings(VariantConfig):
     """How a model is made narrower."""
 
@@ -59,7 +71,7 @@ class WidthSettings(VariantConfig):
         return value
 
 
-class WidthConfig(WidthSettings):
+class WidthConfig(WidthSettings, TrainsByChoice):
     """The same network with fewer channels in every layer."""
 
     name: Literal["width"] = "width"
@@ -83,11 +95,6 @@ class WidthConfig(WidthSettings):
     def plain_training(self) -> bool:
         """As :attr:`whole`, or if only others train."""
         return self.whole or not self.train
-
-    @property
-    def trains(self) -> bool:
-        """As configured."""
-        return self.train
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
         """What a client keeps of its updates must fit the channels of the next round."""
@@ -165,7 +172,7 @@ class DepthConfig(VariantConfig):
         return False
 
 
-class QuantizedConfig(VariantConfig):
+class QuantizedConfig(TrainsByChoice):
     """Few bits, simulated."""
 
     name: Literal["quantized"] = "quantized"
@@ -190,17 +197,12 @@ class QuantizedConfig(VariantConfig):
         """Only if others train."""
         return not self.train
 
-    @property
-    def trains(self) -> bool:
-        """As configured."""
-        return self.train
-
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
         """The model takes images alone."""
         yield from _diffuses(self.name, whole)
 
 
-class Int8Config(VariantConfig):
+class Int8Config(TrainsByChoice):
     """Trained as full; tested as an integer model in ONNX Runtime: a classifier, a segmentation
     network, or a denoiser."""
 
@@ -209,11 +211,6 @@ class Int8Config(VariantConfig):
     """The client's own training samples that set the ranges of activations, at most."""
     train: bool = True
     """Take part in training; False: the device is tested only, and needs memory for that alone."""
-
-    @property
-    def trains(self) -> bool:
-        """As configured."""
-        return self.train
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
         """What is exported takes images and gives logits, or images of the same size."""

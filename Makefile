@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # every process trains with one thread; the cores are used by running clients side by side
 export OMP_NUM_THREADS := 1
+# some images switch compiled modules off, and every process would compile fedzda anew
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-min test-312 lint format bench bench-gpu tables docs wheel clean
@@ -23,10 +25,9 @@ install: $(VENV)/.installed  ## make .venv with the pinned set
 demo: install  ## Fed-ZDAC beside FedAvg on digits, about a minute
 	$(BIN)/fedzda demo
 
-# the engines' tests interrupt their own process, which a test worker does not allow
+# a file stays with one worker, so that what its tests share is made once; long files come first
 test: install  ## all tests that need neither a GPU nor hours
-	$(BIN)/python -m pytest -n 3 --ignore tests/unit/platform/engines
-	$(BIN)/python -m pytest tests/unit/platform/engines
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: install  ## style and types
 	$(BIN)/ruff format --check fedzda tests benchmarks tools
@@ -53,6 +54,8 @@ tables: install  ## tables of docs pages from the results that are committed
 	$(BIN)/python benchmarks/incremental.py --table mnist --table federated --table cifar10-short
 	$(BIN)/python benchmarks/diffusion.py --table frdiff tdq
 	$(BIN)/python benchmarks/hypercon.py --table
+	$(BIN)/python benchmarks/devices.py --table
+	$(BIN)/python benchmarks/restoration.py --table denoise --table sr
 
 docs: tables  ## the documentation site in site/, with its references
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

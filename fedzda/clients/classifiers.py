@@ -177,17 +177,17 @@ def _assembled(
 
 
 def federation_of(run_folder: Path) -> Federation:
-    """The data that a run was trained on.
+    """The data that a run was trained on, with the labels that it was trained with: those of a
+    scenario are positions in the order of learning.
 
     Raises:
         UserError: No run folder, or its data are gone.
     """
-    from fedzda.platform.data.federation import prepare
+    from fedzda.platform.data.dealing import dealt
     from fedzda.platform.runs import load
 
     run = load(run_folder)
-    config = run.config
-    return prepare(config.data, config.seed, run.source)
+    return dealt(run.config, run.source)
 
 
 def _require_classes(task: Any, path: Path) -> None:
@@ -219,6 +219,9 @@ def _from_run(path: Path) -> Classifier:
     image = federation_of(path).image
     if image is None:
         raise UserError(f"run '{path}' was not trained on images. Name one that was.")
-    arrays = own_arrays(latest.arrays, None)
+    block, arrays = config.model.model_dump(mode="json"), own_arrays(latest.arrays, None)
+    if any(form.extends for form in config.devices.variants()):
+        own = build_model(block, image).state_dict()  # what devices add to it is no part of it
+        arrays = {name: value for name, value in arrays.items() if name in own}
     tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
-    return _assembled(config.model.model_dump(mode="json"), tensors, image, str(path))
+    return _assembled(block, tensors, image, str(path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import ClassVar
 
 import torch
@@ -20,8 +21,10 @@ from fedzda.platform.config import AdamConfig, SGDConfig
 class Optimizer(ABC):
     """One client's optimiser in one round; its state starts empty.
 
+    A parameter without a gradient in a step is left alone in it, its state included.
+
     Args:
-        parameters: Trained in place; those without a gradient at the first step are left alone.
+        parameters: Trained in place.
         lr: Step size.
     """
 
@@ -32,23 +35,45 @@ class Optimizer(ABC):
         self.parameters = [p for p in parameters if p.requires_grad]
         self.lr = lr
         self.steps = 0
+        self.apart: list[Optimizer] = []
+        """Parameters that missed a step which others took, with their own state and steps."""
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters:
             parameter.grad = None
+        for part in self.apart:
+            part.zero_grad()
 
     @torch.no_grad()
     def step(self) -> None:
         """One step on the gradients."""
-        self.steps += 1
-        if self.steps == 1:
-            self.parameters = [p for p in self.parameters if p.grad is not None]
+        for part in self.apart:
+            part.lr = self.lr
+            part.step()
         grads = [p.grad for p in self.parameters if p.grad is not None]
+        if not grads:
+            return
+        if len(grads) < len(self.parameters):
+            self._split()
+        self.steps += 1
         self.update(list(self.parameters), grads)
+
+    def _split(self) -> None:
+        """Keep the parameters that have a gradient, and set the others apart."""
+        held = [parameter.grad is not None for parameter in self.parameters]
+        part = copy(self)
+        part.apart = []
+        for name in ("parameters", *self.state):
+            pairs = list(zip(getattr(self, name), held, strict=False))  # no state yet: no pairs
+            setattr(self, name, [value for value, has in pairs if has])
+            setattr(part, name, [value for value, has in pairs if not has])
+        self.apart.append(part)
 
     def narrow(self, smaller: Mapping[nn.Parameter, nn.Parameter]) -> None:
         """Go on with ``smaller[p]``, the first rows of ``p`` in the same memory, for each ``p``."""
+        for part in self.apart:
+            part.narrow(smaller)
         self.parameters = [smaller[parameter] for parameter in self.parameters]
         for name in self.state:
             values = zip(getattr(self, name), self.parameters, strict=False)

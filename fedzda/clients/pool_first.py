@@ -8,31 +8,61 @@ network spends about a twentieth of its training on ReLUs that pooling then thro
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import nn
 
 
 def pool_first(model: nn.Module) -> None:
-    """Swap every ``ReLU, MaxPool2d`` that stand side by side in a plain ``nn.Sequential``.
+    """Let every plain ``nn.Sequential`` in which a ``MaxPool2d`` follows a ``ReLU`` pool first.
 
-    Neither has parameters, so names and arrays stay as they are. What carries a hook, or lies in
-    a container with a ``forward`` of its own, is left alone: somebody may look at what is between.
+    Layers keep their places and names: the order is changed where the container is called as a
+    whole, and only there. Who calls a slice of it, listens to one of the two layers, or traces the
+    model (quantization, other forms of it), finds the order in which it was written. A container
+    with a ``forward`` of its own is left alone.
     """
     for block in model.modules():
-        if type(block).forward is not nn.Sequential.forward:
-            continue
-        for (first, relu), (second, pool) in pairwise(list(block.named_children())):
-            if _plain(relu, nn.ReLU) and _plain(pool, nn.MaxPool2d) and not pool.return_indices:
-                setattr(block, first, pool)
-                setattr(block, second, relu)
+        if type(block).forward is nn.Sequential.forward and any(
+            _swaps(*pair) for pair in pairwise(block._modules.values())
+        ):
+            block.__class__ = _pooling_first(type(block))
 
 
-def _plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+class _PoolingFirst(nn.Sequential):
+    """A Sequential that calls ``ReLU, MaxPool2d`` in the other order."""
+
+    def forward(self, input: Any) -> Any:
+        if not isinstance(input, torch.Tensor):  # what a tracer puts in its place
+            return super().forward(input)  # type: ignore[no-untyped-call]
+        layers = list(self._modules.values())
+        for at in range(len(layers) - 1):
+            if _swaps(layers[at], layers[at + 1]):
+                layers[at : at + 2] = layers[at + 1], layers[at]
+        for layer in layers:
+            assert layer is not None
+            input = layer(input)
+        return input
+
+
+def _pooling_first(kind: type[nn.Module]) -> type[nn.Module]:
+    """The class ``kind``, a Sequential, with the forward of :class:`_PoolingFirst`."""
+    names = {key: getattr(kind, key) for key in ("__module__", "__qualname__", "__doc__")}
+    return type(kind.__name__, (_PoolingFirst, kind), names)
+
+
+def _swaps(relu: nn.Module | None, pool: nn.Module | None) -> bool:
+    fits = _plain(relu, nn.ReLU) and _plain(pool, nn.MaxPool2d)
+    return fits and isinstance(pool, nn.MaxPool2d) and not pool.return_indices
+
+
+def _plain(module: nn.Module | None, kind: type[nn.Module]) -> bool:
     """Exactly of this kind, not of one derived from it, and nobody listens."""
-    hooks = (
-        module._forward_hooks,
-        module._forward_pre_hooks,
-        module._backward_hooks,
-        module._backward_pre_hooks,
+    if module is None or type(module) is not kind:
+        return False
+    return not (
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
     )
-    return type(module) is kind and not any(hooks)

@@ -15,11 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fedzda.base import ImageSpec, UserError, numpy_rng
 from fedzda.clients.cohort import can_vectorise, train_cohort
-from fedzda.clients.evaluation import Figures, evaluate_segments
+from fedzda.clients.evaluation import evaluate_segments
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.incremental.nearest_mean import exemplar_sums
 from fedzda.clients.incremental.phases import Phases
 from fedzda.clients.pool_first import pool_first
+from fedzda.clients.replies import IDLE, evaluated_reply, split_of, trained_reply
 from fedzda.clients.tasks.base import Task
 from fedzda.clients.training import train
 from fedzda.clients.uplink.update import CompressedUpdate
@@ -29,6 +30,7 @@ from fedzda.platform import plugins
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.data.federation import CLIENT, Federation, Split
 from fedzda.platform.data.shifts.base import ClientViews
+from fedzda.platform.devices.workload import WITHHELD
 from fedzda.platform.engines.calls import COVERAGE, Call, Reply
 from fedzda.platform.groups import client_groups
 from fedzda.platform.parts import build_model, build_task
@@ -63,15 +65,8 @@ _HOOKS = {
 }
 """Config key of a train request -> the hook it switches on, in the order in which they act."""
 
-
 _REHEARSED = 64
 """Clients of the largest leaf that is trained at once."""
-
-
-_IDLE = {"num-examples": 0, "loss": 0.0, "steps": 0}
-"""What a client without samples of the current phase says; it counts nothing in the mean."""
-
-
 _SHOWN = 4
 """Test samples in the picture for the report."""
 
@@ -90,7 +85,9 @@ class ClientRuntime:
         self.federation = Federation.open(Path(federation))
         self.phases: Phases | None = None
         if self.config.scenario is not None:
-            schedule = schedule_of(self.config.scenario, len(self.federation.class_names))
+            classes = len(self.federation.class_names)
+            cumulative = getattr(self.config.strategy, "cumulative", False)
+            schedule = schedule_of(self.config.scenario, classes, cumulative)
             self.federation = relabelled(self.federation, schedule)
             self.phases = Phases(schedule, self.federation)
         if self.federation.image is None:
@@ -179,7 +176,7 @@ class ClientRuntime:
         self._load(call, self.received(call))
         rows = self.rows(call, "train")
         if len(rows) == 0 and self.phases is not None:
-            return _trained(call, snapshot(self.model), _IDLE, {}, call.state)
+            return self._idle(call)
         if len(rows) == 0:
             raise UserError(f"client {call.client} has no training samples.")
         kept = call.state
@@ -201,16 +198,25 @@ class ClientRuntime:
         reply.bytes_up = run.bytes_up
         return reply
 
+    def _idle(self, call: Call) -> Reply:
+        """The reply of a client without samples of the phase: the model that it was sent, but for
+        what would stay with it."""
+        config = call.content.config()
+        kept = set(config.get(WITHHELD, ()))
+        sent = {} if "keep-model" in config else snapshot(self.model)
+        arrays = {name: value for name, value in sent.items() if name not in kept}
+        return trained_reply(call, arrays, IDLE, {}, call.state)
+
     def _reply(self, run: LocalRun, metrics: dict[str, Any]) -> Reply:
         arrays = {k: v for k, v in snapshot(self.model).items() if k not in run.withheld}
-        return _trained(run.call, arrays, metrics, run.details, run.state)
+        return trained_reply(run.call, arrays, metrics, run.details, run.state)
 
     def _reply_in_form(self, run: LocalRun, metrics: dict[str, Any]) -> Reply:
         """The reply of a client that trains a form of its own: its place in the global model."""
         assert self.variants is not None
         received = self.received(run.call)
         arrays, coverage = self.variants.to_global(run.call, run.model, received)
-        reply = _trained(run.call, arrays, metrics, run.details, run.state)
+        reply = trained_reply(run.call, arrays, metrics, run.details, run.state)
         reply.bytes_up = run.bytes_up
         if reply.bytes_up is None:
             tensors = run.model.state_dict().values()
@@ -269,7 +275,9 @@ class ClientRuntime:
         local = self.config.local
         results = train_cohort(self.model, self.task, arrays, data, local, rngs, round_, len(calls))
         return [
-            _trained(call, trained, {"num-examples": len(own["label"]), **metrics}, {}, call.state)
+            trained_reply(
+                call, trained, {"num-examples": len(own["label"]), **metrics}, {}, call.state
+            )
             for call, own, (trained, metrics) in zip(calls, data, results, strict=True)
         ]
 
@@ -286,7 +294,7 @@ class ClientRuntime:
     def _evaluate_many(self, calls: list[Call], first: dict[str, Any]) -> list[Reply]:
         """One model on many clients' samples in large batches."""
         self._load(calls[0], first)
-        split = _split(calls[0])
+        split = split_of(calls[0])
         rows = [self.rows(call, split) for call in calls]
         tested = calls[0].phase == "evaluate"
         last = tested and split == "test" and self._may_be_last(calls[0].round)
@@ -299,7 +307,7 @@ class ClientRuntime:
                 if last:
                     details.update(self.task.client_figures(self, call.client, self.model))
         return [
-            _evaluated(call, len(own), figures)
+            evaluated_reply(call, len(own), figures)
             for call, own, figures in zip(calls, rows, results, strict=True)
         ]
 
@@ -313,9 +321,10 @@ class ClientRuntime:
     def _evaluate_own(self, call: Call) -> Reply:
         """The received model, with the arrays that the client keeps to itself in their place."""
         self._load(call, {**self.received(call), **call.state.arrays.get("personal", {})})
-        rows = self.rows(call, _split(call))
+        rows = self.rows(call, split_of(call))
         size = self.config.evaluate.batch_size
-        return _evaluated(call, len(rows), evaluate_segments(self, self.model, [rows], size)[0])
+        (figures,) = evaluate_segments(self, self.model, [rows], size)
+        return evaluated_reply(call, len(rows), figures)
 
     def count_macs(self) -> int:
         """Multiply-adds of a forward pass of the task on one sample: convolutions and products."""
@@ -343,13 +352,13 @@ class ClientRuntime:
         if self.handle_many(calls) is None:
             self.handle(calls[-1])
 
-    def global_test(self, arrays: dict[str, Any]) -> dict[str, float]:
-        """Metrics of a model on the global test set, which no client holds."""
+    def global_test(self, arrays: dict[str, Any], round_: int) -> dict[str, float]:
+        """Metrics of a model after a round on the global test set, which no client holds."""
         load_arrays(self.model, arrays)
         table = self.federation.test
         rows = np.arange(len(next(iter(table.values()))))
         if self.phases is not None:
-            rows = self.phases.tested(self.model, rows, self.config.rounds)
+            rows = self.phases.tested(self.model, rows, round_)
         size = self.config.evaluate.batch_size
         return evaluate_segments(self, self.model, [rows], size, table)[0][0]
 
@@ -369,27 +378,3 @@ class ClientRuntime:
         if drawn is None:
             return None
         return np.asarray(drawn.permute(1, 2, 0).mul(255).round().byte().cpu().numpy())
-
-
-def _trained(
-    call: Call,
-    arrays: dict[str, Any],
-    metrics: dict[str, Any],
-    details: dict[str, Any],
-    state: Content,
-) -> Reply:
-    """The reply to a train request; a client that withholds its whole model sends none."""
-    content = Content({"arrays": arrays} if arrays else {}, {"metrics": metrics})
-    return Reply(call.client, content, details=details, split="train", state=state)
-
-
-def _split(call: Call) -> Split:
-    split: Any = call.content.config().get("split", "test")
-    return split  # type: ignore[no-any-return]
-
-
-def _evaluated(call: Call, size: int, figures: Figures) -> Reply:
-    """The reply to an evaluation request; what the client keeps is left as it is."""
-    metrics, details = figures
-    content = Content(metrics={"metrics": {"num-examples": size, **metrics}})
-    return Reply(call.client, content, details=details, split=_split(call))

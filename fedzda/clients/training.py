@@ -10,6 +10,7 @@ from fedzda.base import torch_rng
 from fedzda.clients.hooks.base import Batch, Hook, LocalRun
 from fedzda.clients.optimizers import Optimizer, make_optimizer
 from fedzda.platform.config import LocalConfig
+from fedzda.platform.local_steps import lr_factor
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -28,14 +29,6 @@ def batches(size: int, config: LocalConfig, rng: np.random.Generator) -> list[np
         cuts = [config.batch_size * i for i in range(1, per_epoch)]
         steps.extend(np.split(order, cuts))
     return steps if config.steps is None else steps[: config.steps]
-
-
-def lr_factor(config: LocalConfig, round_: int, rounds: int) -> float:
-    """Factor on the step size in round ``round_`` (from 1) of ``rounds``."""
-    factor = config.lr_decay ** (round_ - 1)
-    if config.poly is not None:
-        factor *= (1 - (round_ - 1) / rounds) ** config.poly
-    return factor
 
 
 def train(run: LocalRun, config: LocalConfig, hooks: list[Hook], rng: np.random.Generator) -> None:

@@ -60,7 +60,7 @@ def distill(
             quantizer.observing = step < config.live_range_steps
         images = feed.draw(config.batch_size)
         if step == 0:
-            _check_labels(images, config)
+            _check_labels(feed.labels_around(images), config)
         loss = _loss(model, teacher, images, feed.normalize(images).to(device), config)
         for group in optimizer.param_groups:
             group["lr"] = _lr(config, step)
@@ -102,17 +102,17 @@ def _loss(
     return loss
 
 
-def _check_labels(images: Images, config: DistillationConfig) -> None:
-    if images.labels is None:
+def _check_labels(labels: torch.Tensor | None, config: DistillationConfig) -> None:
+    if labels is None:
         if config.ce_weight:
             raise UserError(
                 f"distillation.ce_weight is {config.ce_weight}, but the images have no labels. "
                 "Set it to 0 or null, or give labelled images."
             )
-    elif config.ce_weight != 0 and len(torch.unique(images.labels)) < 2:
+    elif config.ce_weight != 0 and len(torch.unique(labels)) < 2:
         raise UserError(
-            "cross entropy needs images of at least two classes (all labels of the first batch "
-            f"are {int(images.labels[0])}). Mix the classes, or set distillation.ce_weight to 0."
+            "cross entropy needs images of at least two classes (all labels are "
+            f"{int(labels[0])}). Mix the classes, or set distillation.ce_weight to 0."
         )
 
 

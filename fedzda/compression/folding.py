@@ -73,16 +73,16 @@ def _fold(layer: nn.Module | None, norm: _BatchNorm) -> None:
         _scale_grid(layer, factor)
     bias = -norm.running_mean if inner.bias is None else inner.bias - norm.running_mean
     bias = bias * factor if norm.bias is None else bias * factor + norm.bias
-    inner.weight.mul_(factor.view(-1, *[1] * (inner.weight.dim() - 1)))
-    if inner.bias is None:
-        inner.bias = nn.Parameter(bias, inner.weight.requires_grad)
-    else:
-        inner.bias.copy_(bias)
+    # new parameters, since another layer may share the old ones
+    trained = inner.weight.requires_grad
+    weight = inner.weight * factor.view(-1, *[1] * (inner.weight.dim() - 1))
+    inner.weight, inner.bias = nn.Parameter(weight, trained), nn.Parameter(bias, trained)
 
 
 def _scale_grid(layer: QuantizedLayer, factor: torch.Tensor) -> None:
     """Freeze the grid so that scaled weights have the levels they had, up to the sign."""
     grid = layer.grid().as_channels(len(factor))
-    layer.layer.weight.copy_(grid.values(grid.levels(layer.layer.weight)))
+    rounded = grid.values(grid.levels(layer.layer.weight))
+    layer.layer.weight = nn.Parameter(rounded, layer.layer.weight.requires_grad)
     scale = (grid.scale * factor.abs()).clamp(min=torch.finfo(torch.float32).tiny)
     layer.quantizer.freeze(Grid(scale, grid.zero_point.contiguous(), grid.qmin, grid.qmax))

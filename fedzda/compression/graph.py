@@ -17,6 +17,7 @@ from torch import fx, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
 
 from fedzda.base import ImageSpec, UserError
 
@@ -77,7 +78,8 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
 
     Args:
         model: In eval mode: a classifier of images or of pixels, or a network from images to
-            images of the same size.
+            images, which may have fewer channels (a noise map goes in only) and a whole number of
+            times the height and width.
         image: Images it takes, normalised.
 
     Raises:
@@ -89,7 +91,7 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
             f"model {name} is in training mode, where its BatchNorm and dropout depend on the "
             "batch. Call model.eval() before quantizing."
         )
-    model = copy.deepcopy(model)
+    model = _without_parametrizations(copy.deepcopy(model))
     try:
         graph = _Tracer().trace(model)
     except Exception as error:
@@ -102,6 +104,7 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
     if sum(node.op == "placeholder" for node in traced.graph.nodes) != 1:
         raise UserError(f"model {name} must take one image tensor and nothing else.")
     expected = _record_shapes(traced, image, name)
+    _check_layers(traced, image, name)
     _canonical(traced)
     if not torch.allclose(expected, _record_shapes(traced, image, name), 1e-4, 1e-5, True):
         raise UserError(
@@ -109,6 +112,16 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
             "operations that change a tensor in place which is read again later."
         )
     return traced
+
+
+def _without_parametrizations(model: nn.Module) -> nn.Module:
+    """The model with weights in the place of what they are computed from (weight norm and the
+    like), so that they can be changed."""
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):  # type: ignore[arg-type]
+                parametrize.remove_parametrizations(module, name)
+    return model
 
 
 def _record_shapes(graph: fx.GraphModule, image: ImageSpec, name: str) -> torch.Tensor:
@@ -125,16 +138,54 @@ def _record_shapes(graph: fx.GraphModule, image: ImageSpec, name: str) -> torch.
             "(channels, height, width) that it was trained on."
         ) from error
     found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    classes, pixels = image.num_classes, image.shape[1:]
-    allowed = [(classes,), (classes, *pixels), image.shape]
-    if found not in [(_TRACED_BATCH, *shape) for shape in allowed]:
+    if not isinstance(output, torch.Tensor) or not _answers(tuple(output.shape), image):
+        classes, (channels, height, width) = image.num_classes, image.shape
         raise UserError(
             f"model {name} must return logits (images, {classes}) for {classes} classes, one such "
-            f"row per pixel, or images like those it takes (got {found} for {_TRACED_BATCH} "
-            "images)."
+            f"row per pixel, or images of at most the {channels} channels that it takes and of "
+            f"{height}x{width} pixels or a multiple (got {found} for {_TRACED_BATCH} images)."
         )
-    assert isinstance(output, torch.Tensor)
     return output
+
+
+def _check_layers(graph: fx.GraphModule, image: ImageSpec, name: str) -> None:
+    """Refuse layers that compute something else than torch's own with their weights, which is what
+    they are taken for from here on; ours differ in training alone."""
+    layers = weighted(graph, *_LEAVES)
+    own = [layer for layer, m in layers if type(m).forward is not _torch_class(m).forward]
+    odd: dict[str, str] = {}
+
+    def look(layer: str, x: torch.Tensor, y: torch.Tensor) -> None:
+        module = graph.get_submodule(layer)
+        plain = _torch_class(module).forward(module, x)
+        if plain.shape != y.shape or not torch.allclose(plain, y, 1e-4, 1e-5, True):
+            odd[layer] = f"'{layer}' ({type(module).__name__})"
+
+    with Watch(graph, own, look):
+        if own:
+            _record_shapes(graph, image, name)
+    if odd:
+        raise UserError(
+            f"model {name} has layers that compute something else than torch's layers with their "
+            f"weights: {', '.join(odd.values())}. Only torch's own can be quantized or exported. "
+            "Use these; what such a layer makes of its weights can be written into one of them."
+        )
+
+
+def _torch_class(module: nn.Module) -> type[nn.Module]:
+    """The layer of torch that a module is, or derives from."""
+    return next(kind for kind in type(module).__mro__ if kind.__module__.startswith("torch."))
+
+
+def _answers(found: tuple[int, ...], image: ImageSpec) -> bool:
+    """Whether a shape is that of logits of images or of pixels, or of images."""
+    classes, (channels, height, width) = image.num_classes, image.shape
+    if found in [(_TRACED_BATCH, classes), (_TRACED_BATCH, classes, height, width)]:
+        return True
+    if len(found) != 4 or found[0] != _TRACED_BATCH or not 1 <= found[1] <= channels:
+        return False
+    scale = max(found[2] // height, 1)
+    return found[2:] == (scale * height, scale * width)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -184,7 +235,7 @@ def is_zero_pad(node: fx.Node) -> bool:
 def moves_only(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Every value of the output is a value of the input or zero: needs no quantizer of its own."""
     module = module_of(graph, node)
-    if isinstance(module, nn.MaxPool2d):
+    if isinstance(module, nn.MaxPool2d | nn.PixelShuffle):
         return True
     if isinstance(module, nn.Upsample):
         return module.mode == "nearest"

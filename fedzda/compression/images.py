@@ -72,6 +72,10 @@ class Feed:
             self._order = self._order[:0]
         return self._image.normalize(self.draw(count).pixels)
 
+    def labels_around(self, images: Images) -> torch.Tensor | None:
+        """Labels of the pool that ``images`` come from; of a sampler, those of ``images``."""
+        return images.labels if self._pool is None else self._pool.labels
+
     def normalize(self, images: Images) -> torch.Tensor:
         """What the model sees."""
         return self._image.normalize(images.pixels)

@@ -33,8 +33,8 @@ def cannot(node: fx.Node, what: str) -> UserError:
     return UserError(
         f"{what} at '{node.name}' cannot be exported. Exportable are: convolution, linear, batch "
         "and group norm, ReLU and common activations, max and average pooling, sums, differences, "
-        "products, concatenation, resizing, reshaping, slicing and padding with zeros. Replace it "
-        "in the model."
+        "products, concatenation, resizing, pixel shuffling, reshaping, slicing and padding with "
+        "zeros. Replace it in the model."
     )
 
 
@@ -48,6 +48,8 @@ def emit_module(b: Builder, node: fx.Node, module: nn.Module, x: Tensor) -> Tens
         nearest = module.mode == "nearest"
         resized = _resize(b, node, x.name if nearest else b.as_float(x), nearest)
         return x.moved(resized) if nearest else Tensor(resized)
+    if isinstance(module, nn.PixelShuffle):
+        return _pixel_shuffle(b, module, x)
     for kind, emit in _MODULES.items():
         if isinstance(module, kind):
             return Tensor(emit(b, node, module, b.as_float(x)))
@@ -220,6 +222,14 @@ def _adaptive_pool(b: Builder, node: fx.Node, pool: Any, x: str) -> str:
         raise cannot(node, "adaptive pooling to sizes that do not divide the input's")
     kernel = [size // count for size, count in zip(before[2:], after, strict=True)]
     return b.op("AveragePool", [x], kernel_shape=kernel, strides=kernel)
+
+
+def _pixel_shuffle(b: Builder, module: nn.PixelShuffle, x: Tensor) -> Tensor:
+    """Integers are floats for the shuffle, as not every runtime shuffles bytes, and then on the
+    same grid again; ONNX Runtime leaves the two conversions out."""
+    order = {"blocksize": module.upscale_factor, "mode": "CRD"}  # blocks as torch reads them
+    shuffled = b.op("DepthToSpace", [b.as_float(x)], **order)
+    return Tensor(shuffled) if x.grid is None else b.quantize(shuffled, x.grid)
 
 
 def _slice(b: Builder, node: fx.Node, x: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ logits. ``zeroq-compat``: the same weights, and the outputs of ReLU and ReLU6 on
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import NamedTuple
 
 from torch import fx, nn
@@ -100,10 +102,10 @@ def _grid_words(symmetric: bool, per_channel: bool, source: str) -> str:
 
 
 def _quantize_activations(graph: fx.GraphModule, config: QuantizeConfig, last: str) -> None:
-    for node in list(graph.graph.nodes):
-        wanted = _zeroq_point if config.kind == "zeroq-compat" else _jacob_point
+    wanted = _zeroq_point if config.kind == "zeroq-compat" else _jacob_point
+    for node in _computed_from_images(graph):
         shape = shape_of(node)
-        if shape is None or not wanted(graph, node):
+        if shape is None or len(shape) < 2 or not wanted(graph, node):
             continue
         bits = _bits(graph, node, config, last)
         quantizer = ActivationQuantizer(config.activations, config.kind, bits, shape[1])
@@ -113,7 +115,16 @@ def _quantize_activations(graph: fx.GraphModule, config: QuantizeConfig, last: s
         with graph.graph.inserting_after(node):
             inserted = graph.graph.call_module(name, (node,))
         inserted.meta["shape"] = shape
-        node.replace_all_uses_with(inserted, delete_user_cb=lambda user, own=inserted: user != own)
+        node.replace_all_uses_with(inserted, delete_user_cb=partial(operator.is_not, inserted))
+
+
+def _computed_from_images(graph: fx.GraphModule) -> list[fx.Node]:
+    """The input and all that depends on it: learned factors outside of layers stay float."""
+    found: dict[fx.Node, None] = {}
+    for node in graph.graph.nodes:
+        if node.op == "placeholder" or any(other in found for other in node.all_input_nodes):
+            found[node] = None
+    return list(found)
 
 
 def _zeroq_point(graph: fx.GraphModule, node: fx.Node) -> bool:

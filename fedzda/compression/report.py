@@ -80,14 +80,15 @@ class _Power:
 class _Meeting:
     """Compares what the two models compute in the layers of one name, batch by batch."""
 
-    reference: dict[str, torch.Tensor] = field(default_factory=dict)
+    reference: dict[str, list[torch.Tensor]] = field(default_factory=dict)
+    """Outputs in the order of the calls: a layer may serve several places."""
     power: dict[str, _Power] = field(default_factory=dict)
 
     def keep(self, name: str, _x: torch.Tensor, y: torch.Tensor) -> None:
-        self.reference[name] = y
+        self.reference.setdefault(name, []).append(y)
 
     def compare(self, name: str, _x: torch.Tensor, y: torch.Tensor) -> None:
-        self.power.setdefault(name, _Power()).add(self.reference.pop(name), y)
+        self.power.setdefault(name, _Power()).add(self.reference[name].pop(0), y)
 
 
 @torch.no_grad()

@@ -36,7 +36,9 @@ class BNMatch:
     The stored statistics are copied at construction. Batch statistics are cleared at the start of
     each forward pass of the model and computed in at least float32, also under autocast. The model
     should be in eval mode, or its own statistics would move. Leaving the context removes all hooks.
-    While ``reading`` is off, forward passes cost nothing extra and are not measured.
+    While ``reading`` is off, forward passes cost nothing extra and are not measured. A layer that
+    the first measured pass does not use (an auxiliary head, which works in training only) is left
+    out for good.
 
     Args:
         model: A model with BatchNorm layers that keep running statistics.
@@ -57,16 +59,23 @@ class BNMatch:
                 f"{type(model).__name__} has no BatchNorm layer with running statistics. Choose a "
                 "model with BatchNorm (norm: batch for the built-in models)."
             )
-        self._sizes = [int(layer.num_features) for layer in self._layers]
-        self._mean = torch.cat([_stored(layer.running_mean) for layer in self._layers])
-        self._var = torch.cat([_stored(layer.running_var) for layer in self._layers])
-        self._var += self.config.eps
-        self._weights = self._channel_weights().to(self._mean)
+        self._used = list(range(len(self._layers)))
+        self._look_up()
         self.reading = True
+        self._known = False
         self._seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._handles = [model.register_forward_pre_hook(self._clear)]
         for index, layer in enumerate(self._layers):
             self._handles.append(layer.register_forward_pre_hook(self._reader(index)))
+
+    def _look_up(self) -> None:
+        """Copy the stored statistics of the layers in use."""
+        layers = [self._layers[index] for index in self._used]
+        self._sizes = [int(layer.num_features) for layer in layers]
+        self._mean = torch.cat([_stored(layer.running_mean) for layer in layers])
+        self._var = torch.cat([_stored(layer.running_var) for layer in layers])
+        self._var += self.config.eps
+        self._weights = self._channel_weights().to(self._mean)
 
     def __enter__(self) -> BNMatch:
         return self
@@ -123,12 +132,17 @@ class BNMatch:
         return read
 
     def _batch_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        if len(self._seen) != len(self._layers):
+        if not self._known and self._seen:
+            self._known = True
+            if len(self._seen) < len(self._used):
+                self._used = sorted(self._seen)
+                self._look_up()
+        if sorted(self._seen) != self._used:
             raise RuntimeError(
-                f"{len(self._seen)} of {len(self._layers)} BatchNorm layers saw a batch: call the "
+                f"{len(self._seen)} of {len(self._used)} BatchNorm layers saw a batch: call the "
                 "model inside the context first, and use every layer once"
             )
-        pairs = [self._seen[index] for index in range(len(self._layers))]
+        pairs = [self._seen[index] for index in self._used]
         mean = torch.cat([pair[0] for pair in pairs])
         return mean, torch.cat([pair[1] for pair in pairs]) + self.config.eps
 

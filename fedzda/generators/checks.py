@@ -31,8 +31,8 @@ def check_classifier(classifier: nn.Module, image: ImageSpec) -> None:
     try:
         with torch.no_grad(), frozen(classifier):
             logits = classifier(blank)
-    except (RuntimeError, ValueError, IndexError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
+    except Exception as error:  # a model may check its input in any way
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise UserError(
             f"model {name} cannot take images of shape {image.shape} (channels, height, width): "
             f"{reason}. Give the shape it was trained on."

@@ -31,6 +31,15 @@ def class_entropy(predicted: torch.Tensor, num_classes: int) -> float:
     return float(torch.special.entr(share).sum() / math.log(num_classes))
 
 
+def reached_entropy(predicted: torch.Tensor, num_classes: int) -> float:
+    """The same as a share of what so many images can reach: fewer images than classes cannot hold
+    them all. NaN for a single image."""
+    if len(predicted) < 2:
+        return math.nan
+    largest = math.log(min(num_classes, len(predicted)))
+    return class_entropy(predicted, num_classes) * math.log(num_classes) / largest
+
+
 def nearest_spread(rows_ND: torch.Tensor, labels: torch.Tensor) -> float:
     """Mean distance to the nearest other row of the same class, over the mean distance of all rows.
 
@@ -60,12 +69,12 @@ def collapse_figures(
         image: The images the classifier was trained on.
 
     Returns:
-        ``class_entropy`` in [0, 1]; ``pixel_spread`` and ``feature_spread``, see
-        :func:`nearest_spread`.
+        ``class_entropy`` in [0, 1], see :func:`reached_entropy`; ``pixel_spread`` and
+        ``feature_spread``, see :func:`nearest_spread`.
     """
     logits, features = logits_and_features(classifier, images, image)
     return {
-        "class_entropy": class_entropy(logits.argmax(dim=1), image.num_classes),
+        "class_entropy": reached_entropy(logits.argmax(dim=1), image.num_classes),
         "pixel_spread": nearest_spread(images.flatten(1), labels),
         "feature_spread": nearest_spread(features, labels),
     }
@@ -115,16 +124,13 @@ class CollapseDetector:
         self.below = 0
 
     def see(self, predicted: torch.Tensor) -> float:
-        """Take in one batch's predicted classes ``(N,)``; returns its share of the largest entropy.
-
-        A batch smaller than the number of classes cannot hold them all, so the largest entropy is
-        that of the smaller number.
+        """Take in one batch's predicted classes ``(N,)``; returns its share of the largest entropy,
+        see :func:`reached_entropy`.
 
         Raises:
             RunError: Collapsed, and ``action`` is ``fail``.
         """
-        largest = math.log(max(2, min(self.num_classes, len(predicted))))
-        share = class_entropy(predicted, self.num_classes) * math.log(self.num_classes) / largest
+        share = reached_entropy(predicted, self.num_classes)
         self.below = self.below + 1 if share < self.entropy else 0
         if self.below == self.steps:
             counts = torch.bincount(predicted, minlength=self.num_classes)

@@ -118,11 +118,12 @@ class ImageDistillationConfig(StrictConfig):
     name: Literal["image-distillation"] = "image-distillation"
     preset: Preset = "none"
     """Settings of public code, for keys that are left out: deepinversion-c10 (Yin et al. 2020) or
-    fedcog (Ren et al. 2023; needs a student)."""
+    fedcog (Ye et al. 2024; needs a student)."""
     steps: int = Field(default=200, ge=1)
     """Pixel steps per batch of the pool; a further fit continues from the pool reached."""
     batch_size: int = Field(default=256, ge=2)
-    """Images optimised together, labels balanced over the classes asked for."""
+    """Images optimised together, labels balanced over the classes asked for; with ``batches``, at
+    least as many as there are classes."""
     batches: int = Field(default=1, ge=1)
     """Batches in the pool."""
     lr: float = Field(default=0.1, gt=0)

@@ -6,6 +6,7 @@ Coverage: Naeem et al. 2020 (arXiv 2002.09797), section 3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -81,8 +82,11 @@ def coverage(real_ND: torch.Tensor, made_MD: torch.Tensor, neighbours: int = 5) 
     """Share of real vectors, in [0, 1], that have a made one within their neighbourhood.
 
     A neighbourhood reaches as far as the ``neighbours``-th nearest other real vector. Another
-    sample of the real distribution, of equal size, covers ``1 - 2**-neighbours`` on average.
+    sample of the real distribution, of equal size, covers ``1 - 2**-neighbours`` on average. NaN
+    for fewer than two real vectors.
     """
+    if len(real_ND) < 2:
+        return math.nan
     real, made = real_ND.double(), made_MD.double()
     among_real = torch.cdist(real, real)
     among_real.fill_diagonal_(float("inf"))

@@ -73,7 +73,8 @@ class ImageDistillation:
 
         Args:
             classifier: In eval mode, takes normalised images; left as found.
-            classes: Labels of the pool; every batch holds all of them equally often.
+            classes: Labels of the pool; every batch holds all of them equally often, or, where
+                there are more classes than images in a batch, all batches together do.
             image: The images it was trained on.
             rng: CPU generator: labels, noise, shifts and mirrorings all come from it.
 
@@ -81,9 +82,9 @@ class ImageDistillation:
             The figures of :func:`fedzda.generators.quality.assess`.
 
         Raises:
-            UserError: No class asked for, a classifier that cannot be inverted (see
-                :func:`fedzda.generators.checks.check_classifier`) or has no BatchNorm statistics,
-                or a ``js_weight`` without a student.
+            UserError: No class asked for or more than the pool has images, a classifier that cannot
+                be inverted (see :func:`fedzda.generators.checks.check_classifier`) or has no
+                BatchNorm statistics, or a ``js_weight`` without a student.
         """
         check_classifier(classifier, image)
         pixels, labels = self._start(classes, image, rng)
@@ -143,10 +144,19 @@ class ImageDistillation:
         """Pixels and labels to start from: the pool, or normalised noise."""
         if self.images is not None and torch.unique(self.labels).tolist() == sorted(set(classes)):
             return image.normalize(self.images), self.labels
-        size = self.config.batch_size
-        labels = [balanced_labels(classes, size, rng) for _ in range(self.config.batches)]
-        noise = torch.randn(size * self.config.batches, *image.shape, generator=rng)
-        return noise, torch.cat(labels)
+        labels = self._pool_labels(classes, rng)
+        return torch.randn(len(labels), *image.shape, generator=rng), labels
+
+    def _pool_labels(self, classes: Sequence[int], rng: torch.Generator) -> torch.Tensor:
+        size, batches = self.config.batch_size, self.config.batches
+        if len(classes) > size * batches:
+            raise UserError(
+                f"image-distillation keeps {size * batches} images (batch_size {size}, batches "
+                f"{batches}), and {len(classes)} classes are asked for. Raise one of the two."
+            )
+        if len(classes) > size:
+            return balanced_labels(classes, size * batches, rng)
+        return torch.cat([balanced_labels(classes, size, rng) for _ in range(batches)])
 
     def _student(self, stack: ExitStack, classifier: nn.Module) -> nn.Module | None:
         key = "image-distillation.js_weight"

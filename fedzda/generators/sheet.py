@@ -19,12 +19,13 @@ def save_sheet(images: torch.Tensor, labels: torch.Tensor, path: Path, columns: 
         images: ``(N, C, H, W)`` in [0, 1], one or three channels; others show the first.
         labels: ``(N,)``.
         path: The file to write.
-        columns: Images per row; missing ones stay white.
+        columns: Images per row at most; where a class has fewer than another, it stays white.
     """
     if images.shape[1] not in (1, 3):
         images = images[:, :1]
     channels, height, width = images.shape[1:]
-    classes = torch.unique(labels)
+    classes, counts = torch.unique(labels, return_counts=True)
+    columns = min(columns, int(counts.max()))
     scale = max(1, _LEGIBLE // height)
     sheet = np.full(
         (len(classes) * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels),

@@ -60,8 +60,11 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     write_text(folder / _LATEST, target.name + "\n")
-    for old in sorted(folder.glob("round-*"))[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    rounds = _rounds(folder)
+    # A later one is damaged, or lacks the figures of its rounds: the run went on from before it.
+    kept = [round_ for round_ in sorted(rounds) if round_ <= checkpoint.round][-keep:]
+    for round_ in rounds.keys() - kept:
+        shutil.rmtree(rounds[round_], ignore_errors=True)
     return target
 
 
@@ -93,9 +96,11 @@ def _save_tensors(tensors: dict[str, np.ndarray], path: Path) -> None:
     path.write_bytes(safetensors_bytes(named))
 
 
-def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read; None if there is none."""
-    for path in sorted(folder.glob("round-*"), reverse=True):
+def load_latest(folder: Path, last: int | None = None) -> Checkpoint | None:
+    """The newest checkpoint that can be read, of round ``last`` at most; None if there is none."""
+    for round_, path in sorted(_rounds(folder).items(), reverse=True):
+        if last is not None and round_ > last:
+            continue
         try:
             return load(path)
         except Exception as error:  # damaged: the one before it still counts
@@ -122,5 +127,10 @@ def load(path: Path) -> Checkpoint:
 
 def newest_round(folder: Path) -> int:
     """Round of the newest checkpoint, 0 if there is none."""
-    names = sorted(path.name for path in folder.glob("round-*"))
-    return int(names[-1].partition("-")[2]) if names else 0
+    return max(_rounds(folder), default=0)
+
+
+def _rounds(folder: Path) -> dict[int, Path]:
+    """The checkpoints by round; copies that somebody made under other names are none."""
+    found = {path.name.partition("-")[2]: path for path in folder.glob("round-*")}
+    return {int(number): path for number, path in found.items() if number.isdecimal()}

@@ -58,12 +58,13 @@ def _clients(run: Run) -> tuple[pa.Schema, Iterator[Any]]:
 
 
 def _rounds(run: Run, kind: Format) -> pa.Table:
-    if not (run.path / "rounds.jsonl").is_file():
-        return pa.table({"round": pa.array([], pa.int64())})
     rows = run.rounds
+    if rows.empty:
+        return pa.table({"round": pa.array([], pa.int64())})
     for name in rows.columns if kind == "csv" else ():
-        if rows[name].map(lambda value: isinstance(value, list)).any():
-            rows[name] = rows[name].map(json.dumps)
+        listed = rows[name].map(lambda value: isinstance(value, list))
+        if listed.any():
+            rows[name] = rows[name].map(json.dumps).where(listed, None)
     return pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
 
 

@@ -89,6 +89,27 @@ def json_line(value: Any) -> str:
     return json.dumps(_finite(value), ensure_ascii=False) + "\n"
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a JSONL file, none if there is no file, but for half a last line: who wrote it is at
+    work or was killed.
+
+    Raises:
+        UserError: Another line is no JSON.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise UserError(f"'{path}:{number}' is not readable JSON: {error}.") from error
+    return rows
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}

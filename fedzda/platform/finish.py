@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _LAST = 10
 _MAX_TABLE_CLIENTS = 10_000
+_LAST_WRITTEN = "label_counts.parquet"
 
 
 def write_data_artifacts(
@@ -61,13 +62,18 @@ def write_data_artifacts(
                 }
             )
         )
-    with replacing(folder.artifacts / "label_counts.parquet") as temporary:
+    with replacing(folder.artifacts / _LAST_WRITTEN) as temporary:
         pq.write_table(pa.concat_tables(rows), temporary)
 
 
-def global_test(handler: Any, arrays: dict[str, np.ndarray]) -> dict[str, float]:
-    """A job for a worker: metrics of the model on the global test set."""
-    found: dict[str, float] = handler.global_test(arrays)
+def described(folder: RunFolder) -> bool:
+    """Whether :func:`write_data_artifacts` has come to its end."""
+    return (folder.artifacts / _LAST_WRITTEN).is_file()
+
+
+def global_test(handler: Any, asked: tuple[dict[str, np.ndarray], int]) -> dict[str, float]:
+    """A job for a worker: metrics of a model on the global test set, as it is after a round."""
+    found: dict[str, float] = handler.global_test(*asked)
     return found
 
 
@@ -99,7 +105,7 @@ def finish(
     with_test = len(next(iter(simulation.federation.test.values()), [])) > 0
     with_test = with_test and "global" in loop.stages
     final = arrays_of(arrays)
-    tested = loop.grid.engine.map(global_test, [final])[0] if with_test else {}
+    tested = loop.grid.engine.map(global_test, [(final, loop.done)])[0] if with_test else {}
     if with_test and config.report:
         write_sheet(folder, loop.grid.engine.map(drawn_sheet, [final])[0])
     if hasattr(loop.strategy, "save_artifacts"):
@@ -128,7 +134,8 @@ def finish(
         "variants": variant_costs(loop.recorder.fleet),
         "groups": group_figures(simulation, clients, loop.stages[0]),
         "virtual": virtual_figures(loop.grid.clock, clients, folder.rounds),
-        "seconds": {**seconds, "total": sum(seconds.values())},
+        # models are handed to workers while clients train and are evaluated
+        "seconds": {**seconds, "total": sum(seconds.values()) - seconds["transfer"]},
         "bytes": {"down": loop.totals.down, "up": loop.totals.up},
         "failures": {"retried": loop.totals.retried, "lost": loop.totals.lost},
         "privacy": privacy_spent(loop, clients),

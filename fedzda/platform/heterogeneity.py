@@ -20,14 +20,17 @@ _DEALS = 5
 """Even deals that the floor of the label distance is averaged over."""
 
 
-def label_distances(counts_NK: Ints) -> Floats:
+def label_distances(counts_NK: Ints, stock_K: Ints | None = None) -> Floats:
     """``(N,)`` total variation distance of each client's labels to those of all clients together.
+
+    These are ``stock_K``, or the clients given where it is left out.
 
     Half the sum of the absolute differences of the shares: 0 if the client is like the pool, close
     to 1 if it holds one rare class only; NaN for a client without samples.
     """
     sizes = counts_NK.sum(axis=1)
-    pool = counts_NK.sum(axis=0) / max(counts_NK.sum(), 1)
+    stock = counts_NK.sum(axis=0) if stock_K is None else stock_K
+    pool = stock / max(stock.sum(), 1)
     share = counts_NK / np.where(sizes > 0, sizes, np.nan)[:, None]
     found: Floats = 0.5 * np.abs(share - pool).sum(axis=1)
     return found

@@ -1,10 +1,18 @@
-"""How far the gradients of a client's round carry, by its optimiser."""
+"""The step size of a client's round, and how far its gradients carry."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fedzda.platform.config import SGDConfig
+from fedzda.platform.config import LocalConfig, SGDConfig
+
+
+def lr_factor(config: LocalConfig, round_: int, rounds: int) -> float:
+    """Factor on the step size in round ``round_`` (from 1) of ``rounds``."""
+    factor = config.lr_decay ** (round_ - 1)
+    if config.poly is not None:
+        factor *= (1 - (round_ - 1) / rounds) ** config.poly
+    return factor
 
 
 def reach(optimizer: SGDConfig, steps: int) -> float:

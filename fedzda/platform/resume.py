@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 from fedzda.base import UserError
@@ -12,6 +14,8 @@ from fedzda.platform.config.load import from_dict
 from fedzda.platform.config.yaml_loader import dump
 from fedzda.platform.files import write_text
 from fedzda.platform.runs import Run, RunFolder
+
+_log = logging.getLogger(__name__)
 
 
 def reopen(
@@ -29,11 +33,13 @@ def reopen(
     done = latest.round if latest else 0
     finished = (run.path / "summary.json").exists()
     rule = latest.stop.get("rule") if latest else None
+    # lifted by an earlier resume, which ended before its first checkpoint
+    lifted = rule is not None and getattr(config.stop, rule) is None
+    if latest and rule and (lifted or rounds is not None):
+        latest.stop |= {"rule": None, "reason": None}
     if rounds is not None:
         config = _with_rounds(config, rounds, done, rule)
-        if latest and rule:
-            latest.stop |= {"rule": None, "reason": None}
-    elif rule and finished:
+    elif rule and finished and not lifted:
         more = config.rounds if done < config.rounds else 2 * config.rounds
         raise UserError(
             f"run '{run.path}' was ended by stop.{rule} in round {done}. To go on without that "
@@ -45,25 +51,70 @@ def reopen(
             f"To go on, give a larger number: fedzda resume {run.path} rounds={2 * config.rounds}"
         )
     folder = RunFolder(run.path)
-    _require_rows(folder, done)
+    latest = _with_rows(folder, latest)
     if rounds is not None:
         write_text(run.path / "config.yaml", dump(plain(config)))
     (run.path / "summary.json").unlink(missing_ok=True)
     return config, folder, source, latest
 
 
-def _require_rows(folder: RunFolder, done: int) -> None:
-    """Refuse a run whose figures of the rounds done are gone: report and summary would lack them.
+def _with_rows(
+    folder: RunFolder, latest: checkpoints.Checkpoint | None
+) -> checkpoints.Checkpoint | None:
+    """The newest checkpoint up to which the figures of every round are written down.
+
+    Lines may be lost with the power, or by hand. What stood in them stands nowhere else, so that
+    report and summary would lack it; from an older checkpoint these rounds are played again.
 
     Raises:
-        UserError: They are.
+        UserError: There is no such checkpoint.
     """
-    if done and not folder.rounds.is_file():
-        rounds = "round 1 is" if done == 1 else f"rounds 1 to {done} are"
+    if latest is None:
+        return None
+    lost = sorted(set(range(1, latest.round + 1)) - _rounds_written(folder))
+    if not lost:
+        return latest
+    older = checkpoints.load_latest(folder.checkpoints, lost[0] - 1)
+    rounds = _listed(lost)
+    if older is None:
+        how = "lacks lines of" if folder.rounds.is_file() else "lacks"
         raise UserError(
-            f"run '{folder.path}' lacks the file {folder.rounds.name}, in which the figures of "
-            f"{rounds} written down. Put it back, or begin a new run with 'fedzda run'."
+            f"run '{folder.path}' {how} the file {folder.rounds.name}, in which the figures of "
+            f"{rounds} were written down, and has no checkpoint from before. Put the file back, "
+            f"or begin anew: fedzda run {folder.path / 'config.yaml'}"
         )
+    _log.warning(
+        "%s has lost the figures of %s: going on from the checkpoint of round %d instead of "
+        "that of round %d.",
+        folder.rounds.name,
+        rounds,
+        older.round,
+        latest.round,
+    )
+    return older
+
+
+def _listed(rounds: list[int]) -> str:
+    """For example ``round 3``, ``rounds 2 to 6`` or ``rounds 2, 5 and 6``."""
+    first, last = rounds[0], rounds[-1]
+    if first == last:
+        return f"round {first}"
+    if len(rounds) == last - first + 1:
+        return f"rounds {first} to {last}"
+    shown = [str(number) for number in rounds[:-1][:8]]
+    return f"rounds {', '.join(shown)}{', …' if len(rounds) > 9 else ''} and {last}"
+
+
+def _rounds_written(folder: RunFolder) -> set[int]:
+    """Rounds with a whole line of figures."""
+    found = set()
+    text = folder.rounds.read_text(encoding="utf-8") if folder.rounds.is_file() else ""
+    for line in text.splitlines():
+        try:
+            found.add(json.loads(line)["round"])
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+    return found
 
 
 def _with_rounds(

@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp.strategy import Strategy
 
@@ -248,13 +249,18 @@ def stages_of(strategy: Strategy) -> tuple[str, ...]:
 
 @contextmanager
 def seeded_globals(seed: int, round_: int) -> Iterator[None]:
-    """Seed ``random`` and ``numpy.random``, which Flower draws from, for a block; then restore."""
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    """Seed what the server may draw from for a block; then restore.
+
+    Flower draws from ``random`` and ``numpy.random``, strategies of others from torch as well.
+    """
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     low = int(stream(seed, "server", round_).generate_state(1)[0])
     random.seed(low)
     np.random.seed(low)  # noqa: NPY002
+    torch.default_generator.manual_seed(low)
     try:
         yield
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])

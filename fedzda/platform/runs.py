@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any
 from fedzda.base import UserError
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config.yaml_loader import dump, load_file
-from fedzda.platform.files import holds_runs, make_folder, read_json, write_json, write_text
+from fedzda.platform.files import (
+    holds_runs,
+    make_folder,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_text,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,8 +235,7 @@ class Run:
         """One row per round; nested figures as dotted columns."""
         import pandas as pd
 
-        lines = (self.path / "rounds.jsonl").read_text(encoding="utf-8").splitlines()
-        return pd.json_normalize([json.loads(line) for line in lines])
+        return pd.json_normalize(read_json_lines(self.path / "rounds.jsonl"))
 
     @property
     def clients(self) -> pd.DataFrame:

@@ -25,6 +25,7 @@ class Setting:
         num_clients: Registered clients.
         image: Shape and classes of the images.
         buffers: Names of the model's arrays that are not trained (BatchNorm statistics).
+        frozen: Names of its parameters that are not trained either (``requires_grad`` false).
         compute: Heavy work on the engine's workers, see :data:`ServerCompute`.
         sizes: ``(num_clients,)`` training samples of each client.
         clock: Virtual time, for strategies that live by it; None: no clock runs.
@@ -37,6 +38,7 @@ class Setting:
     compute: ServerCompute
     sizes: np.ndarray
     clock: VirtualClock | None = None
+    frozen: frozenset[str] = frozenset()
 
     @property
     def seed(self) -> int:

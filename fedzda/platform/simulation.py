@@ -18,22 +18,24 @@ import numpy as np
 from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
-from fedzda.base import RunError, UserError
+from fedzda.base import ImageSpec, RunError, UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config.load import load_config
 from fedzda.platform.data.dealing import check_cohort, check_columns, dealt, image_of
 from fedzda.platform.data.federation import Federation
+from fedzda.platform.devices.clock import VirtualClock
 from fedzda.platform.devices.fleet import Fleet, fleet_of
 from fedzda.platform.devices.forms import chosen_forms, with_forms
 from fedzda.platform.devices.plans import form_plans, mean_traffic, trainers
 from fedzda.platform.devices.running import clock_of
+from fedzda.platform.devices.work import samples_seen
 from fedzda.platform.engines.base import Engine, device_of, vectorises
 from fedzda.platform.engines.calls import HandlerSpec
 from fedzda.platform.engines.grid import EngineGrid, ErrorPolicy
 from fedzda.platform.files import DISK_ERRORS
-from fedzda.platform.finish import finish, write_data_artifacts
+from fedzda.platform.finish import described, finish, write_data_artifacts
 from fedzda.platform.groups import client_groups, positive_class
 from fedzda.platform.heartbeat import beating
 from fedzda.platform.lock import sole_player
@@ -162,8 +164,9 @@ class Simulation:
         able = trainers(self.fleet, clients)
         cohort = min(config.strategy.clients_per_round or len(able), len(able))
         sizes = self.federation.sizes("train")[able]
-        per_round = float(sizes.mean()) * cohort
-        steps = np.ceil(sizes / config.local.batch_size).mean() * config.local.epochs
+        seen = samples_seen(sizes, config.local).sum() / max(1, len(able))
+        batches = np.ceil(sizes / config.local.batch_size).sum() / max(1, len(able))
+        steps = config.local.steps or batches * config.local.epochs
         tensors = self.model.state_dict().values()
         model_bytes = sum(t.numel() * t.element_size() for t in tensors)
         up_bytes = model_bytes
@@ -175,8 +178,8 @@ class Simulation:
         return {
             "clients": clients,
             "cohort": cohort,
-            "samples_per_round": round(per_round),
-            "steps_per_round": round(cohort * (config.local.steps or float(steps))),
+            "samples_per_round": round(cohort * seen),
+            "steps_per_round": round(cohort * steps),
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "bytes_down_per_round": round(cohort * received),
             "bytes_up_per_round": round(cohort * sent),
@@ -222,6 +225,8 @@ class Simulation:
         with sole_player(run.path):
             config, folder, source, latest = reopen(run, rounds)
             simulation = cls.build(config, source)
+            if not described(folder):  # the run was ended while they were written
+                write_data_artifacts(folder, simulation.federation, config)
             return simulation._play(folder, callbacks, latest)
 
     def _play(
@@ -286,6 +291,20 @@ class Simulation:
         engine: Engine = make(config, spec, self.config.seed, self.federation.num_clients)
         return engine
 
+    def _setting(self, image: ImageSpec, engine: Engine, clock: VirtualClock | None) -> Setting:
+        """The simulation as its strategy sees it."""
+        weights = self.model.named_parameters()
+        return Setting(
+            config=with_forms(self.config, self.fleet.forms if self.fleet else None),
+            num_clients=self.federation.num_clients,
+            image=image,
+            buffers=frozenset(name for name, _ in self.model.named_buffers()),
+            compute=engine.map,
+            sizes=self.federation.sizes("train"),
+            clock=clock,
+            frozen=frozenset(name for name, weight in weights if not weight.requires_grad),
+        )
+
     def _loop(
         self,
         engine: Engine,
@@ -300,7 +319,6 @@ class Simulation:
         recorder = Recorder(folder.clients, groups, self.fleet)
         policy = ErrorPolicy(self.config.on_client_error, self.config.min_success)
         states = latest.clients if latest else {}
-        buffers = frozenset(name for name, _ in self.model.named_buffers())
         clock = clock_of(self.config, self.federation, self.fleet, self.model, engine)
         grid = EngineGrid(
             engine,
@@ -313,9 +331,7 @@ class Simulation:
         )
         strategy: Strategy = build_strategy(self.config)
         if hasattr(strategy, "bind"):
-            clients = self.federation.num_clients
-            sizes = self.federation.sizes("train")
-            strategy.bind(Setting(self.config, clients, image, buffers, engine.map, sizes, clock))
+            strategy.bind(self._setting(image, engine, clock))
         task = build_task(self.config, image)
         better = {"loss": False, task.primary: task.higher_is_better}
         stopping = Stopping(self.config.stop, task.primary, better)

@@ -7,9 +7,9 @@ clients by ``lambda`` and moves ``lambda`` up along the losses ``F_k`` of the re
     update-first:  update lambda, then average with it (as FairFL does)
 
 Our deviations: the paper lets every client join each round; if only a cohort does, its lambdas are
-scaled to sum to 1 for the average, and only they are moved. Clients train locally as in FedAvg
-instead of sending a gradient. The last iterate is evaluated, not the mean of all. Limit case:
-``gamma: 0`` is FedAvg with ``weighting: uniform``, up to rounding.
+scaled to sum to 1 for the average, and only they rise before the projection. Clients train locally
+as in FedAvg instead of sending a gradient. The last iterate is evaluated, not the mean of all.
+Limit case: ``gamma: 0`` is FedAvg with ``weighting: uniform``, up to rounding.
 """
 
 from __future__ import annotations

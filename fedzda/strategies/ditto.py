@@ -35,6 +35,11 @@ class Ditto(MeanStrategy):
         super().request(server_round, arrays, record)
         options = {name: getattr(self.config, name) for name in ("lam", "personal_epochs")}
         record.config_records[CONFIG]["ditto"] = json.dumps(options)
-        epochs = self.config.personal_epochs
-        trainings = 1.0 if epochs is None else epochs / self.setting.config.local.epochs
-        self.tell_work(record, ExtraWork(trainings=trainings))
+        self.tell_work(record, self._work())
+
+    def _work(self) -> ExtraWork:
+        """Another training like the plain one, or so many passes with gradients."""
+        epochs, clock = self.config.personal_epochs, self.setting.clock
+        if epochs is None or clock is None:
+            return ExtraWork(trainings=1.0)
+        return ExtraWork(forward=epochs * clock.fleet.config.train_factor)

@@ -48,8 +48,8 @@ class EnsembleDistillation(MeanStrategy):
         """Told once before the first round; which client has which architecture is known then."""
         super().bind(setting)
         devices = setting.config.devices
-        forms = devices.variants()
-        titles: list[str | None] = [form.architecture for form in forms] or [None]
+        profiles = getattr(devices, "profiles", [])
+        titles: list[str | None] = [entry.variant.architecture for entry in profiles] or [None]
         kinds = assigned(devices, setting.num_clients, setting.seed)
         self.titles = [titles[int(kind)] for kind in kinds]
         others = [title for title in dict.fromkeys(titles) if title is not None]

@@ -25,9 +25,10 @@ import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
-from fedzda.base import numpy_rng
+from fedzda.base import RunError, numpy_rng
 from fedzda.platform.averaging import WeightedSum
 from fedzda.platform.devices.clock import TIMED, VirtualClock
+from fedzda.platform.devices.plans import trainers
 from fedzda.platform.engines.grid import FIRST_NODE
 from fedzda.platform.records import Content, arrays_of, to_content
 from fedzda.platform.setting import Setting
@@ -83,6 +84,12 @@ class FedBuff(WeighingStrategy):
         done = self.clock.advance(
             self._buffer_size(), refill=lambda: self._refill(server_round, content)
         )
+        if not done:
+            raise RunError(
+                f"round {server_round} of fed-buff got no update: all clients that can train were "
+                f"asked, and all {len(self.clock.lost)} were lost on their way. Lower 'dropout' of "
+                "the devices, make them available for longer, or raise data.clients."
+            )
         self.staleness = {task.client: server_round - task.round for task in done}
         records = {
             version: RecordDict({ARRAYS: self.versions[version], CONFIG: config})
@@ -107,7 +114,8 @@ class FedBuff(WeighingStrategy):
         busy = {task.client for task in (*clock.tasks, *clock.lost)} | set(clock.finished)
         free = self.config.concurrency - len(clock.tasks)
         chosen = self._draw(server_round, free, busy)
-        if not chosen and not clock.tasks and len(busy) < self.setting.num_clients:
+        able = len(trainers(clock.fleet, self.setting.num_clients))
+        if not chosen and not clock.tasks and len(busy) < able:
             clock.gather(len(busy) + 1)  # so at least one of them is not busy
             chosen = self._draw(server_round, free, busy)
         for client in chosen:

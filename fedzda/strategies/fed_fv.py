@@ -2,9 +2,9 @@
 
 Before averaging, every client's update loses its part against the updates it conflicts with
 (negative inner product), one after the other by rising loss (Algorithm 2); the ``alpha`` share of
-the clients with the highest losses keep theirs. Then the average loses its part against what
-clients outside the cohort sent in the last ``tau`` rounds (Algorithm 3), oldest round first, and
-gets the length of the plain average back (Algorithm 1).
+the clients with the highest losses keep theirs. Then the average loses its part against the sum of
+what clients outside the cohort sent against it in one of the last ``tau`` rounds (Algorithm 3),
+oldest round first, and gets the length of the plain average back (Algorithm 1).
 
 Our choices: ``alpha`` and ``tau`` (the paper tunes them), equal weights as in the paper unless
 ``weighting: size``. Only trained weights take part. Limit case: ``alpha: 1, tau: 0`` is FedAvg up
@@ -55,7 +55,8 @@ class FedFV(WeighingStrategy):
         step = _combined(updates, mixture)
         step = self._against_absent(cohort, step)
         after = math.sqrt(inner(step, step))
-        metrics["fed-fv-conflicts"] = float((products < 0).sum() / max(1, products.size))
+        pairs = products.size - len(products)
+        metrics["fed-fv-conflicts"] = float((products < 0).sum() / max(1, pairs))
         self._remember(cohort, updates)
         scale = length / after if after > 0 else 0.0
         before = self._received()
@@ -66,6 +67,7 @@ class FedFV(WeighingStrategy):
         present = set(cohort.clients)
         for past in range(cohort.round - self.config.tau, cohort.round):
             gone = [u for c, (r, u) in sorted(self._sent.items()) if r == past and c not in present]
+            gone = [update for update in gone if inner(step, update) < 0]
             if not gone:
                 continue
             against = _combined(gone, np.ones(len(gone)))

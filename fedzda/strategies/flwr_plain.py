@@ -16,6 +16,7 @@ from flwr.serverapp.strategy import Strategy
 
 from fedzda.platform import state_codec
 from fedzda.platform.averaging import WeightedSum
+from fedzda.platform.local_steps import lr_factor
 from fedzda.platform.records import array_record
 from fedzda.platform.setting import Setting
 from fedzda.strategies.apart import put_back, select, take_out
@@ -67,9 +68,18 @@ class FlowerStrategy(MeanStrategy):
         # Flower sleeps until as many nodes are there, so it must not want more
         inner.min_train_nodes = self.setting.num_asked(self.config.clients_per_round)
         inner.min_available_nodes = inner.min_train_nodes
+        for key, value in self._by_step_size(server_round).items():
+            setattr(inner, key, value)
         trained = select(arrays, self.apart, inside=False)
         rest = select(arrays, self.apart, inside=True)
         return put_back(self.inner.configure_train(server_round, trained, config, grid), rest)
+
+    def _by_step_size(self, server_round: int) -> dict[str, Any]:
+        """Arguments that follow the clients' step size, which may decay from round to round."""
+        config = self.setting.config
+        rate = config.local.optimizer.lr * lr_factor(config.local, server_round, config.rounds)
+        found = self.config.arguments(rate)
+        return {key: found[key] for key in self.config.by_step_size}
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]

@@ -14,7 +14,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy.strategy_utils import aggregate_metricrecords
 
 from fedzda.platform.engines.grid import FIRST_NODE
-from fedzda.strategies.base import CONFIG, MeanStrategy
+from fedzda.strategies.base import CONFIG, MeanStrategy, trained_on
 from fedzda.strategies.config.controls import LocalOnlyConfig
 
 
@@ -41,10 +41,11 @@ class LocalOnly(MeanStrategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Mean figures; there is no model to change."""
-        valid = [reply.content for reply in replies if not reply.has_error()]
-        if not valid:
+        valid = [reply for reply in replies if not reply.has_error()]
+        trained = [reply.content for reply in valid if trained_on(reply)]
+        if not trained:
             return None, None
-        return None, aggregate_metricrecords(valid, "num-examples")
+        return None, aggregate_metricrecords(trained, "num-examples")
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

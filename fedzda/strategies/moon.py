@@ -4,7 +4,8 @@ Clients add a contrastive term that pulls the representation of a sample towards
 model's and away from that of the client's own last model, which is client state; the server
 averages. The client's half is :mod:`fedzda.clients.hooks.moon`. Our deviations: the representation
 is what enters the model's last linear layer, where the paper adds a projection head of two layers;
-the frozen models are in eval mode. Limit case: ``mu: 0`` is FedAvg, bit for bit.
+the frozen models are in eval mode and see the images without random crops and mirroring. Limit
+case: ``mu: 0`` is FedAvg, bit for bit.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import json
 
 from flwr.app import ArrayRecord, RecordDict
+from torch import nn
 
+from fedzda.base import UserError
 from fedzda.platform.devices.work import ExtraWork
 from fedzda.strategies.base import CONFIG, MeanStrategy
 from fedzda.strategies.config.drift import MoonConfig
@@ -25,6 +28,14 @@ class Moon(MeanStrategy):
     """
 
     Config = MoonConfig
+
+    def check(self, model: nn.Module) -> None:
+        """Refuse a model without a linear layer, before anything runs."""
+        if not any(isinstance(module, nn.Linear) for module in model.modules()):
+            raise UserError(
+                "strategy 'moon' compares what enters the model's last linear layer, and the model "
+                f"has none ({type(model).__name__}). Choose a model that ends in a linear layer."
+            )
 
     def request(self, server_round: int, arrays: ArrayRecord, record: RecordDict) -> None:
         """Send the constants of the term."""

@@ -90,6 +90,11 @@ class PrivateStrategy(MeanStrategy):
             self.inner = wrapped(self.block, self.core, self.cohort_size)
 
     @property
+    def untrained(self) -> frozenset[str]:
+        """Arrays that get neither clipping nor noise."""
+        return self.setting.buffers | self.setting.frozen
+
+    @property
     def clipping_norm(self) -> float:
         """The clipping norm of the next round."""
         source = self.inner if isinstance(self.block, CentralConfig) else self.block
@@ -117,9 +122,8 @@ class PrivateStrategy(MeanStrategy):
             config.update({CLIPPING: self.block.clipping_norm, NOISE: self.block.noise_stddev()})
         elif isinstance(self.block, AdaptiveConfig) and self.block.at_client:
             config[NORM_BIT] = True  # the norm itself is sent by Flower's wrapper
-        buffers = self.setting.buffers
-        trained = select(arrays, buffers, inside=False)
-        rest = select(arrays, buffers, inside=True)
+        trained = select(arrays, self.untrained, inside=False)
+        rest = select(arrays, self.untrained, inside=True)
         return put_back(self.inner.configure_train(server_round, trained, config, grid), rest)
 
     def aggregate_train(
@@ -129,7 +133,7 @@ class PrivateStrategy(MeanStrategy):
         asked = list(replies)
         total = WeightedSum(pooled=self.config.batchnorm == "pooled")
         for reply in asked:
-            take_out(reply, self.setting.buffers, total, 1.0)
+            take_out(reply, self.untrained, total, 1.0)
             reply.content.metric_records["metrics"]["num-examples"] = 1
         try:
             new, metrics = self.inner.aggregate_train(server_round, asked)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 from flwr.app import MetricRecord
 
+from fedzda.platform.local_steps import lr_factor
 from fedzda.strategies.config.fairness import QFFLConfig
 from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights, inner
 
@@ -36,8 +37,8 @@ class QFFL(WeighingStrategy):
 
     def weights(self, cohort: Cohort, metrics: MetricRecord) -> Weights:
         """``c_k = p_k F_k^q / (eta sum p_k h_k)``; what is left to 1 stays with the old model."""
-        local = self.setting.config.local
-        rate = local.optimizer.lr * local.lr_decay ** (cohort.round - 1)
+        config = self.setting.config
+        rate = config.local.optimizer.lr * lr_factor(config.local, cohort.round, config.rounds)
         squares = np.array([inner(update, update) for update in cohort.updates()])
         share = cohort.shares / cohort.shares.sum()
         coefficients = step_coefficients(share, cohort.losses, squares, self.config.q, rate)

@@ -140,6 +140,7 @@ def refine(handler: Any, job: Refinement) -> tuple[dict[str, torch.Tensor], floa
                 module.eval()
     seed, purpose, *keys = job.key
     rng = torch_rng(seed, purpose, *keys)
+    torch.manual_seed(rng.initial_seed())  # dropout draws from the global stream
     optimizer = torch.optim.SGD(_trained(model, job.last_layer), lr=job.lr)
     total = 0.0
     for _ in range(job.steps):

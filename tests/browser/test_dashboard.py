@@ -202,7 +202,8 @@ def test_tags_are_saved_by_the_form(driver, address):
     field = driver.find_element(By.NAME, "tags")
     field.send_keys("checked, twice")
     field.submit()
-    wait(lambda: driver.find_element(By.NAME, "tags").get_attribute("value") == "checked, twice")
+    value = "return document.querySelector('[name=tags]')?.value"  # None between two pages
+    wait(lambda: driver.execute_script(value) == "checked, twice")
     driver.get(f"{address}/?tag=twice")
     assert len(driver.find_elements(By.CSS_SELECTOR, "[data-run]")) == 1
 

@@ -29,6 +29,9 @@ def devices(slow, fast=OWN, memory=1e9):
     return {"name": "profiles", "profiles": entries}
 
 
+APART = devices(MLP)
+
+
 def strategy(**changes):
     return {"name": METHOD, "clients_per_round": 4, **tiny.EXTRA[METHOD], **changes}
 
@@ -89,14 +92,10 @@ def test_runs_and_tells_who_had_what(changes, tmp_path):
     assert len(images) == 1
 
 
-def test_workers_and_resuming_change_nothing(tmp_path):
-    inline = run(tmp_path, devices=devices(MLP))
-    by_two = run(tmp_path, devices=devices(MLP), engine={"name": "ray", "workers": 2})
-    assert same(weights(inline), weights(by_two))
-    columns = ["round", "client", "metric", "value", "variant", "bytes_up"]
-    pd.testing.assert_frame_equal(inline.clients[columns], by_two.clients[columns])
-    short = run(tmp_path, devices=devices(MLP), rounds=2)
-    assert same(weights(inline), weights(Simulation.resume(short.path, rounds=3)))
+def test_resuming_changes_nothing(tmp_path):
+    straight = run(tmp_path, devices=APART)
+    short = run(tmp_path, devices=APART, rounds=2)
+    assert same(weights(straight), weights(Simulation.resume(short.path, rounds=3)))
 
 
 def test_who_does_not_train_is_taught(tmp_path):
@@ -124,6 +123,108 @@ def test_one_architecture_is_taught_too(tmp_path):
         tiny.config(tmp_path, METHOD, strategy=strategy(students="others"))
 
 
+def auto(*forms, **keys):
+    return {"name": "auto", "forms": list(forms), **keys}
+
+
+PLAIN = {"name": "fed-avg"}
+TESTED = {**MLP, "train": False}
+MLP_BYTES = 4 * (64 * 16 + 16 + 2 * 16 + 16 * 10 + 10)
+"""Weights of the small one, with those of its BatchNorm; not its statistics."""
+
+
+def test_auto_over_architectures_is_what_is_written_by_hand(tmp_path):
+    """The slow devices hold the small one, and not the simulation's own."""
+    chosen = run(tmp_path, devices=devices(auto(OWN, MLP), memory=1e5), strategy=PLAIN)
+    hand = run(tmp_path, devices=devices(MLP, memory=1e5), strategy=PLAIN)
+    assert same(weights(chosen), weights(hand))
+    rows = [own.clients.drop(columns="seconds") for own in (chosen, hand)]
+    pd.testing.assert_frame_equal(*rows)
+    assert set(chosen.summary["variants"]) == {"full", "mlp"}
+    short = run(tmp_path, devices=devices(auto(OWN, MLP), memory=1e5), strategy=PLAIN, rounds=2)
+    assert same(weights(chosen), weights(Simulation.resume(short.path, rounds=3)))
+
+
+def test_an_architecture_that_nobody_takes_stays_as_it_began(tmp_path):
+    chosen = run(tmp_path, devices=devices(auto(OWN, MLP)), strategy=PLAIN)
+    hand = run(tmp_path, devices=devices(OWN), strategy=PLAIN)
+    found, expected = weights(chosen), weights(hand)
+    assert same({name: found[name] for name in expected}, expected)
+    start = Simulation.build(tiny.config(tmp_path, devices=devices(MLP))).model.state_dict()
+    others = set(found) - set(expected)
+    assert others
+    assert all(np.array_equal(found[name], start[name].numpy()) for name in others)
+    assert chosen.summary["by_device"] == hand.summary["by_device"]
+    columns = ["round", "client", "metric", "value", "bytes_down", "bytes_up", "virtual_sec"]
+    rows = [own.clients[own.clients.phase == "train"] for own in (chosen, hand)]
+    pd.testing.assert_frame_equal(rows[0][columns], rows[1][columns])
+
+
+def test_devices_that_no_architecture_fits_are_tested_on_the_simulations_own(tmp_path):
+    few = {**PLAIN, "clients_per_round": 3}
+    found = run(tmp_path, devices=devices(auto(OWN, MLP), memory=100), strategy=few)
+    told = found.summary["variants"]
+    assert set(told) == {"excluded", "full"}
+    assert {**told["excluded"], "trains": True} == told["full"]
+    assert found.summary["by_variant"]["excluded"]["accuracy"]["n"] == 3
+    hand = run(tmp_path, devices=devices("excluded", memory=100), strategy=few)
+    lenet = weights(hand)
+    assert same(lenet, {name: weights(found)[name] for name in lenet})
+    assert hand.summary["by_device"] == found.summary["by_device"]
+    with pytest.raises(UserError, match="tested on the simulation's own model, which no device"):
+        tiny.config(tmp_path, devices=devices(MLP, "excluded"))
+    with pytest.raises(UserError, match=r"with the forms chosen .slow: excluded, fast: mlp., some"):
+        Simulation.build(tiny.config(tmp_path, devices=devices(auto(OWN), MLP, memory=100)))
+
+
+def test_an_architecture_that_is_chosen_must_be_taught(tmp_path):
+    """Only the choice shows that nobody trains it."""
+    entries = devices(auto(MLP, TESTED), memory=1.5 * MLP_BYTES)
+    with pytest.raises(
+        UserError, match=r"slow: mlp, fast: full.*no device trains the architecture"
+    ):
+        Simulation.build(tiny.config(tmp_path, devices=entries))
+    with pytest.raises(UserError, match="no device trains the architecture"):
+        Simulation.build(tiny.config(tmp_path, devices=devices(auto(MLP, TESTED, take=1))))
+    found = run(tmp_path, devices=entries, strategy=strategy(clients_per_round=3))
+    hand = devices(TESTED, memory=1.5 * MLP_BYTES)
+    by_hand = run(tmp_path, devices=hand, strategy=strategy(clients_per_round=3))
+    assert same(weights(found), weights(by_hand))
+
+
+@pytest.mark.parametrize("members", ["averages", "clients"])
+def test_distillation_over_what_is_chosen_is_what_is_written_by_hand(members, tmp_path):
+    """Who has which architecture shows when the forms are chosen, before the first round."""
+    method = strategy(members=members)
+    chosen = run(tmp_path, devices=devices(auto(OWN, MLP), memory=1e5), strategy=method)
+    hand = run(tmp_path, devices=devices(MLP, memory=1e5), strategy=method)
+    assert same(weights(chosen), weights(hand))
+    told = run(tmp_path, devices=devices(auto(OWN, MLP, take=1)), strategy=strategy())
+    assert same(weights(told), weights(run(tmp_path, devices=devices(MLP), strategy=strategy())))
+    if members == "averages":
+        entries = devices(auto(OWN, MLP), memory=1e5)
+        short = run(tmp_path, devices=entries, strategy=method, rounds=2)
+        assert same(weights(chosen), weights(Simulation.resume(short.path, rounds=3)))
+
+
+def test_architectures_that_nobody_takes_are_not_taught(tmp_path):
+    chosen = run(tmp_path, devices=devices(auto(OWN, MLP)), strategy=strategy())
+    hand = run(tmp_path, devices=devices(OWN), strategy=strategy())
+    found, expected = weights(chosen), weights(hand)
+    assert same({name: found[name] for name in expected}, expected)
+    start = Simulation.build(tiny.config(tmp_path, devices=devices(MLP))).model.state_dict()
+    assert all(np.array_equal(found[n], start[n].numpy()) for n in set(found) - set(expected))
+    others = strategy(students="others")
+    with pytest.raises(UserError, match=r"slow: full, fast: full.*no device has an architecture"):
+        run(tmp_path, devices=devices(auto(OWN, MLP)), strategy=others)
+
+
+def test_distillation_needs_whole_models(tmp_path):
+    narrow = {"name": "width", "ratio": 0.5}
+    with pytest.raises(UserError, match="some devices train variant 'width'"):
+        tiny.config(tmp_path, METHOD, devices=devices(auto("full", narrow), "full"))
+
+
 WRONG = [
     (devices({**MLP, "model": "lenet-bm"}), "no models named 'lenet-bm'. Did you mean 'lenet-bn'"),
     (devices({**MLP, "model": {"name": "mlp", "hiden": [4]}}), "model 'mlp': unknown key 'hiden'"),
@@ -132,7 +233,12 @@ WRONG = [
     (devices({**MLP, "model": "lenet-bn"}), "the simulation's own model. Leave 'model' out"),
     (devices(MLP, {**MLP, "model": "mlp"}), "two different models are called 'mlp'"),
     (devices(MLP, "full"), "others 'full', which .* write 'variant: architecture', without"),
-    (devices(MLP, "excluded"), "write 'variant: {name: architecture, train: false}'"),
+    (
+        devices(MLP, {"name": "int8", "train": False}),
+        "write 'variant: {name: architecture, train: false}'",
+    ),
+    (devices(auto(OWN, "full")), "others 'full', which .* write 'variant: architecture', without"),
+    (devices(auto(MLP, {**MLP, "model": "mlp"})), "two different models are called 'mlp'"),
 ]
 
 

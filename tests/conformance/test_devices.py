@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedzda.base import UserError
+from fedzda.base import RunError, UserError
 from fedzda.platform import checkpoint
 from fedzda.platform.catalog import CATALOG
 from fedzda.platform.devices.clock import FATES
@@ -194,15 +194,16 @@ def test_fed_buff_waits_for_nobody(tmp_path):
     assert not train.duplicated(["round", "client"]).any()
 
 
-@pytest.mark.e2e
-def test_fed_buff_is_the_same_on_ray(tmp_path):
-    changes = {"devices": MOODY, "rounds": 5, "uplink": {"name": "qsgd"}}
-    inline = run(tmp_path, "fed-buff", **changes)
-    for workers in (1, 2):
-        ray = run(tmp_path, "fed-buff", engine={"name": "ray", "workers": workers}, **changes)
-        assert same(weights(inline), weights(ray))
-        pd.testing.assert_frame_equal(inline.clients[COLUMNS], ray.clients[COLUMNS])
-        assert inline.summary["virtual"] == ray.summary["virtual"]
+def test_fed_buff_counts_on_those_who_train(tmp_path):
+    """Whoever is lost in a round is not asked again in it, and the others never train."""
+    moody, able = ({**own, "share": 0.5} for own in tiny.TWO_SPEEDS)
+    devices = [{**moody, "dropout": 0.4}, {**able, "variant": "excluded"}]
+    strategy = {"name": "fed-buff", "clients_per_round": 3, "concurrency": 3}
+    found = buff(tmp_path, devices, data=SAME_SIZES, strategy=strategy, rounds=4)
+    assert len(rounds(found)) == 4
+    assert found.summary["virtual"]["devices"]["slow"]["dropped"] > 0
+    with pytest.raises(RunError, match="of fed-buff got no update: all clients"):
+        buff(tmp_path, [{**moody, "dropout": 0.99}, devices[1]], strategy=strategy)
 
 
 # -- compressed updates -----------------------------------------------------------------------
@@ -274,3 +275,12 @@ def test_compression_shortens_virtual_time(tmp_path):
     plain = run(tmp_path, devices=tiny.TWO_SPEEDS, rounds=2)
     found = run(tmp_path, devices=tiny.TWO_SPEEDS, rounds=2, uplink={"name": "qsgd", "bits": 2})
     assert found.summary["virtual"]["sec"] < 0.7 * plain.summary["virtual"]["sec"]
+
+
+def test_a_plan_in_which_nobody_trains(tmp_path):
+    devices = [{**own, "variant": "excluded"} for own in tiny.TWO_SPEEDS]
+    plan = Simulation.build(tiny.config(tmp_path, devices=devices, rounds=0)).plan()
+    assert plan["cohort"] == plan["samples_per_round"] == plan["steps_per_round"] == 0
+    few = {"batch_size": 4, "steps": 3}
+    plan = Simulation.build(tiny.config(tmp_path, local=few)).plan()
+    assert plan["samples_per_round"] == 12 * plan["cohort"]

@@ -113,6 +113,18 @@ def test_flowers_fed_avg_is_ours(tmp_path, batchnorm):
     assert_close(ours, found, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("decay", [{"lr_decay": 0.5}, {"poly": 1.0}])
+def test_flowers_q_fed_avg_is_ours(tmp_path, decay):
+    """With every client in every round, also where the step size decays."""
+    local = {"batch_size": 16, **decay}
+    q_ffl = {"name": "q-ffl", "q": 1.0, "weighting": "uniform"}
+    ours = arrays(tmp_path, strategy=q_ffl, local=local).arrays
+    flowers = {"name": "flwr-q-fed-avg", "q": 1.0}
+    found = arrays(tmp_path, strategy=flowers, local=local).arrays
+    trained = [name for name in ours if "running" not in name and "num_batches" not in name]
+    assert_close({n: ours[n] for n in trained}, found, rtol=1e-3, atol=1e-5)
+
+
 def test_one_client_pooled_is_fed_avg(tmp_path):
     reference = weights(tmp_path, name="fed-avg", clients_per_round=1)
     found = weights(tmp_path, name="centralised", pool="cohort", clients_per_round=1)

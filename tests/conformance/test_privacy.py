@@ -89,13 +89,6 @@ def test_noise_of_clients_is_their_own_and_averages_out(tmp_path):
     assert noise.std() == pytest.approx(stddev / 2, rel=0.03)
 
 
-@pytest.mark.e2e
-def test_the_noise_does_not_depend_on_the_engine(tmp_path):
-    inline = run(tmp_path, "client-adaptive", rounds=2)
-    ray = run(tmp_path, "client-adaptive", rounds=2, engine={"name": "ray", "workers": 2})
-    assert same(weights(inline), weights(ray))
-
-
 def test_robust_strategies_run_on_local_noise(tmp_path):
     assert run(tmp_path, "local", "flwr-fed-median").summary["privacy"]["name"] == "local"
 

@@ -9,7 +9,7 @@ from fedzda.platform import checkpoint
 from fedzda.platform.catalog import CATALOG
 from fedzda.platform.simulation import Simulation
 
-from . import tiny
+from . import played, tiny
 
 REFUSED = {
     *("centralised", "equal-steps", "fed-cog", "fed-zda", "fed-zdac", "fed-zdas", "oracle"),
@@ -49,3 +49,15 @@ def test_clients_without_samples_of_a_phase_sit_it_out(name, tmp_path):
 def test_the_others_are_refused(name, tmp_path):
     with pytest.raises(UserError, match="or leave scenario out"):
         tiny.config(tmp_path, name, **BLOCKS)
+
+
+def test_a_round_in_which_nobody_has_samples_changes_no_personal_model(tmp_path):
+    strategy = {"name": "local-only", "clients_per_round": 1}
+    data = {**BLOCKS["data"], "partition": {"name": "pathological", "classes_per_client": 1}}
+    data["clients"] = 10
+    scenario = {**BLOCKS["scenario"], "base_rounds": 2, "rounds_per_phase": 2}
+    found = played.run(tmp_path, data=data, scenario=scenario, strategy=strategy, rounds=6)
+    trained = found.clients[(found.clients.phase == "train") & (found.clients.metric == "loss")]
+    assert (trained.num_examples == 0).any()
+    assert not trained.bytes_up.any()
+    assert set(played.kept(found).clients) == set(trained[trained.num_examples > 0].client)

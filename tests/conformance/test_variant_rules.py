@@ -16,6 +16,8 @@ SETTINGS = {
     "depth-whole": {"stages": 3, "distillation": 0.3},
     "quantized-tested": {"train": False},
     "auto": {"ladder": [1.0, 0.5]},
+    "auto-forms": {"forms": ["full", {"name": "quantized", "train": False}]},
+    "auto-depths": {"forms": [{"name": "depth", "stages": 3}, {"name": "depth"}]},
     "ddim": {"steps": 2},
 }
 """Beside every variant with its defaults: those that work in another way."""

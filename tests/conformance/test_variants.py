@@ -46,6 +46,7 @@ FORMS = {
     "narrow-tested": {**HALF, "train": False},
     "excluded": "excluded",
 }
+MIXED = devices({"name": "width", "ratio": 0.5, "method": "fjord"}, HALF)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -126,15 +127,10 @@ def test_the_mean_is_over_those_that_cover(changes, tmp_path, monkeypatch):
         np.testing.assert_allclose(value, expected, rtol=2e-6, atol=1e-7)
 
 
-def test_workers_and_resuming_change_nothing(tmp_path):
-    mixed = devices({"name": "width", "ratio": 0.5, "method": "fjord"}, HALF)
-    inline = run(tmp_path, devices=mixed)
-    by_two = run(tmp_path, devices=mixed, engine={"name": "ray", "workers": 2})
-    assert same(weights(inline), weights(by_two))
-    columns = ["round", "client", "metric", "value", "variant", "bytes_up"]
-    pd.testing.assert_frame_equal(inline.clients[columns], by_two.clients[columns])
-    short = run(tmp_path, devices=mixed, rounds=2)
-    assert same(weights(inline), weights(Simulation.resume(short.path, rounds=3)))
+def test_resuming_changes_nothing(tmp_path):
+    straight = run(tmp_path, devices=MIXED)
+    short = run(tmp_path, devices=MIXED, rounds=2)
+    assert same(weights(straight), weights(Simulation.resume(short.path, rounds=3)))
 
 
 def test_auto_takes_the_widest_that_fits_and_excludes_whom_none_fits(tmp_path, caplog):
@@ -163,6 +159,51 @@ def test_auto_looks_at_the_deadline(tmp_path):
     assert narrow.fleet.forms[0].title == "width-0.5"
     wide = Simulation.build(tiny.config(tmp_path, devices=devices("auto", deadline=5.0)))
     assert wide.fleet.forms[0].title == "full"
+
+
+THREE = {"name": "auto", "forms": ["full", HALF, {"name": "int8", "train": False}]}
+"""Full: 180,000 bytes to train; half: 48,000; int8: 24,000 to be tested."""
+
+
+def three(*forms):
+    """Three classes of devices that differ in memory alone."""
+    names = {"phone": 1e9, "watch": 120_000, "sensor": 30_000}
+    return [
+        {
+            "profile": {**tiny.TWO_SPEEDS[0]["profile"], "name": name, "memory": float(memory)},
+            "share": 1 / 3,
+            "variant": form,
+        }
+        for (name, memory), form in zip(names.items(), forms, strict=True)
+    ]
+
+
+def test_auto_is_what_its_forms_are_by_hand(tmp_path):
+    """To the bit: weights, every figure of every client, and what tables say."""
+    few = {"strategy": {"name": "fed-avg", "clients_per_round": 3}}
+    chosen = run(tmp_path / "auto", devices=three(THREE, THREE, THREE), **few)
+    hand = run(tmp_path / "hand", devices=three(*THREE["forms"]), **few)
+    assert same(weights(chosen), weights(hand))
+    rows = [found.clients.drop(columns="seconds") for found in (chosen, hand)]
+    pd.testing.assert_frame_equal(*rows)
+    told = chosen.summary
+    assert set(told["variants"]) == {"full", "width-0.5", "int8"}
+    for key in ("variants", "by_variant", "by_device"):
+        assert told[key] == hand.summary[key]
+
+
+def test_auto_over_depths(tmp_path):
+    """Exits are there for whatever is chosen."""
+    depths = [{"name": "depth", "stages": number} for number in (3, 2, 1)]
+    forms = {"name": "auto", "forms": depths}
+    few = {"strategy": {"name": "fed-avg", "clients_per_round": 4}}
+    chosen = run(tmp_path / "auto", devices=three(forms, forms, forms), **few)
+    titles = dict(chosen.clients.groupby("device").variant.first())
+    assert titles == {"phone": "depth-3", "watch": "depth-2", "sensor": "depth-1"}
+    hand = run(tmp_path / "hand", devices=three(*depths), **few)
+    assert same(weights(chosen), weights(hand))
+    short = run(tmp_path / "short", devices=three(forms, forms, forms), rounds=2, **few)
+    assert same(weights(chosen), weights(Simulation.resume(short.path, rounds=3)))
 
 
 def test_int8_is_what_onnx_runtime_says(tmp_path):
@@ -235,6 +276,7 @@ def test_compressed_updates_of_narrow_models(tmp_path):
 
 
 def test_the_block_is_the_same_again():
-    config = tiny.config("runs", devices=devices("auto", HALF))
-    assert plain(from_dict(plain(config))) == plain(config)
+    for form in ("auto", THREE):
+        config = tiny.config("runs", devices=devices(form, HALF))
+        assert plain(from_dict(plain(config))) == plain(config)
     assert plain(config)["devices"]["profiles"][1]["variant"]["ratio"] == 0.5

@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import ray
 import yaml
 
 from fedzda.base import RunError
 from fedzda.platform import checkpoint
-from fedzda.platform.config import RayConfig
 from fedzda.platform.config.load import load_config
-from fedzda.platform.engines.cluster import start_local
 from fedzda.platform.runs import load
 from fedzda.platform.simulation import Simulation
+
+from ..crowd import crowd
 
 pytestmark = pytest.mark.e2e
 
@@ -115,14 +114,6 @@ def rounds_without_seconds(folder):
     for row in rows:
         assert row.pop("seconds")["total"] > 0
     return rows
-
-
-@pytest.fixture(scope="module")
-def running_ray():
-    """One Ray for the tests that do not end it."""
-    start_local(RayConfig(workers=2))
-    yield
-    ray.shutdown()
 
 
 INLINE = {"name": "inline"}
@@ -219,15 +210,15 @@ def wait_for_round(output: Path, round_: int) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    return run(study(tmp_path_factory.mktemp("calm"), "none", engine=INLINE, rounds=40))
+    return run(study(tmp_path_factory.mktemp("calm"), "none", engine=INLINE, rounds=20))
 
 
 @pytest.mark.parametrize(("seed", "engine"), [(0, "inline"), (1, "inline"), (2, "ray")])
 def test_a_killed_run_resumes_to_the_same_end(running_ray, tmp_path, undisturbed, seed, engine):
     chance = random.Random(seed)
-    path = study(tmp_path, "slow", "always", engine={"name": engine}, rounds=40)
+    path = study(tmp_path, "slow", "always", engine={"name": engine}, rounds=20)
     process = launch(path)
-    folder = wait_for_round(tmp_path / "runs", chance.randint(1, 30))
+    folder = wait_for_round(tmp_path / "runs", chance.randint(1, 15))
     time.sleep(chance.random() * 0.1)
     process.kill()
     process.wait()
@@ -238,11 +229,15 @@ def test_a_killed_run_resumes_to_the_same_end(running_ray, tmp_path, undisturbed
 
 @pytest.mark.parametrize(
     ("engine", "number"),
-    [("inline", signal.SIGINT), ("ray", signal.SIGINT), ("ray", signal.SIGTERM)],
+    [
+        ({"name": "inline"}, signal.SIGINT),
+        ({"name": "ray"}, signal.SIGINT),
+        ({"name": "ray", "workers": 1}, signal.SIGTERM),
+    ],
 )
 def test_ctrl_c_in_the_middle_of_a_long_round(running_ray, tmp_path, engine, number):
     """And what batch systems send to the process alone."""
-    path = study(tmp_path, "hang", engine={"name": engine}, rounds=4000)
+    path = study(tmp_path, "hang", engine=engine, rounds=4000)
     flag = tmp_path / "flag-hang"
     flag.touch()
     # a group of its own, all of which gets the signal, as from a terminal
@@ -265,11 +260,6 @@ def test_ctrl_c_in_the_middle_of_a_long_round(running_ray, tmp_path, engine, num
     done = checkpoint.newest_round(folder / "checkpoints")
     assert done >= 2
     assert Simulation.resume(folder, rounds=done + 1).rounds["round"].iloc[-1] == done + 1
-
-
-def crowd() -> float:
-    """How many processes want a core at present: time limits hold for an idle machine."""
-    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
 def test_two_runs_started_at_once_never_share_a_folder(tmp_path, monkeypatch):

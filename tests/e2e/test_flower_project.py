@@ -111,6 +111,9 @@ def test_wrong_input_is_told_in_a_sentence(folder):
         with_overrides(config, "learning_rate=0.1")
     with pytest.raises(UserError, match="takes key=value pairs"):
         with_overrides(config, "batch-size 8")
+    (folder / "changes.toml").write_text("batch-size = = 8\n")
+    with pytest.raises(UserError, match=r"changes\.toml' is not readable TOML"):
+        with_overrides(config, str(folder / "changes.toml"))
     with pytest.raises(UserError, match=r"has no pyproject\.toml"):
         read_project(folder)
     (folder / "pyproject.toml").write_text("[project]\nname = 'x'\n")

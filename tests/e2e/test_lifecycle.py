@@ -82,7 +82,6 @@ stages:
           synthesizer: {name: zs-cgan, steps: 4, batch_size: 20, channels: 8}
         dtid: {enabled: false}
 """
-FEDZDA = [sys.executable, "-m", "fedzda"]
 
 
 def ended(life: Path) -> dict[str, str]:
@@ -109,19 +108,21 @@ def only_life(folder: Path) -> Path:
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "tiny.yaml").write_text(LIFE)
-    done = subprocess.run(
-        [*FEDZDA, "run", "tiny.yaml"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "all stages" in done.stdout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = CliRunner().invoke(app, ["run", "tiny.yaml"])
+    assert done.exit_code == 0, done.output
+    assert "all stages" in done.output
     return only_life(folder)
 
 
 @pytest.mark.parametrize("moment", ["train/checkpoints/round-000001", "grow/rounds.jsonl"])
-def test_killed_and_resumed_it_ends_the_same(moment, undisturbed, tmp_path):
+def test_killed_and_resumed_it_ends_the_same(moment, undisturbed, tmp_path, monkeypatch):
     (tmp_path / "tiny.yaml").write_text(LIFE)
     process = subprocess.Popen(
-        [*FEDZDA, "run", "tiny.yaml", "-q"], cwd=tmp_path, stdout=subprocess.PIPE
+        [sys.executable, "-m", "fedzda", "run", "tiny.yaml", "-q"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
     )
     until = time.monotonic() + 300
     while not list(tmp_path.glob(f"runs/*/{moment}")):
@@ -131,13 +132,12 @@ def test_killed_and_resumed_it_ends_the_same(moment, undisturbed, tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     life = only_life(tmp_path)
-    resumed = subprocess.run(
-        [*FEDZDA, "resume", str(life)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert resumed.returncode == 0, resumed.stderr
+    monkeypatch.chdir(tmp_path)
+    resumed = CliRunner().invoke(app, ["resume", str(life)])
+    assert resumed.exit_code == 0, resumed.output
     stage = moment.partition("/")[0]
-    assert f": {stage}\n" in resumed.stdout
-    assert (": train\n" in resumed.stdout) == (stage == "train")
+    assert f": {stage}\n" in resumed.output
+    assert (": train\n" in resumed.output) == (stage == "train")
     assert ended(life) == ended(undisturbed)
 
 

@@ -73,7 +73,10 @@ def test_an_installed_wheel_brings_its_names(installed, tmp_path):
 
     assert "my-plugin-net  from my-plugin" in call("list", "models", "my-plugin")
     assert "How much of the way" in call("explain", "strategy.my-plugin-slow")
+    assert "How many arrays of weights" in call("explain", "variant.my-plugin-last")
     output = call("run", "sim.yaml", "report=false")
     mean = float(output.partition("mean ")[2].split(",")[0])
     assert mean > 0.4, output
+    assert "my-plugin-last" in next(tmp_path.glob("runs/*/summary.json")).read_text()
     assert "keeps all 4 rules" in call("check", "my_plugin.partitioner:steps")
+    assert "keeps all 10 rules" in call("check", "my_plugin.variant:LastLayers")

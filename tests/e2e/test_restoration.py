@@ -66,11 +66,55 @@ def test_denoising_says_what_it_gains_and_shows_it(tmp_path, monkeypatch):
         assert picture.height == 3 * (18 + 164)
     page = (folder / "report.html").read_text()
     assert "Predictions" in page
+    assert {"noisy_psnr", "gaussian_psnr", "bilateral_psnr"} <= set(summary["means_only"])
+    aside = page.partition("Means over clients of what does not say how well a client is served: ")
+    shown = summary["metrics"]["noisy_psnr"]["mean"]
+    assert f"{shown:.2f}" in aside[2].partition("</p>")[0]
+    assert '<th scope="col">noisy' not in page.lower()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [],
+        ["task.noise.fresh=false", "task.permutation=16"],
+        ["devices=[{profile: phone-high, share: 1.0, variant: quantized}]"],
+    ],
+    ids=["fresh", "permuted", "quantized"],
+)
+def test_denoising_with_a_noise_map(tmp_path, monkeypatch, extra):
+    small = ["data.cameras=2", "data.pieces=2", "data.edge=32", "task.patch=16"]
+    model = "model={name: nafnet, channels: 4, encoder: [1], decoder: [1], noise_map: true}"
+    options = [*TINY, *small, model, "task.noise_map=true", *extra]
+    folder = tmp_path / folder_of(run(tmp_path, monkeypatch, "fed-denoise", *options))
+    assert np.isfinite(figures(folder, "gain_over_noisy")).all()
+    assert len(figures(folder, "gain_over_filters")) == 2
+    with Image.open(folder / "artifacts" / "predictions.png") as picture:
+        assert picture.height == 3 * (18 + 164)
 
 
 def test_super_resolution_beside_bicubic(tmp_path, monkeypatch):
     folder = tmp_path / folder_of(run(tmp_path, monkeypatch, "fed-sr", *TINY, *SMALL_SR))
     assert len(figures(folder, "gain_over_bicubic")) == 2
+
+
+INT8 = (
+    "devices=[{profile: phone-high, share: 0.5}, {profile: phone-low, share: 0.5, variant: int8}]"
+)
+
+
+def test_super_resolution_on_integers(tmp_path, monkeypatch):
+    folder = folder_of(run(tmp_path, monkeypatch, "fed-sr", *TINY, *SMALL_SR, INT8))
+    found = json.loads((tmp_path / folder / "summary.json").read_text())
+    assert set(found["by_variant"]) == {"full", "int8"}
+    assert all(np.isfinite(figures(tmp_path / folder, "psnr")))
+
+
+def test_a_super_resolver_without_an_integer_form_is_refused(tmp_path, monkeypatch):
+    imdn = "model={name: imdn, scale: 2, channels: 8, blocks: 1}"
+    result = run(tmp_path, monkeypatch, "fed-sr", *TINY, *SMALL_SR, imdn, INT8)
+    assert result.exit_code == 2
+    assert "variant 'int8' cannot be made" in result.output
 
 
 def test_nothing_but_the_model_leaves_a_client(tmp_path, monkeypatch):
@@ -137,6 +181,9 @@ def pairs(folder, noisy=(32, 32), clean=(32, 32), rows=8, **names):
         ({}, ["model={name: sr-residual}"], "Choose a denoiser"),
         ({}, ["task.patch=20"], "task.patch"),
         ({}, ["task.noise={name: camera}"], "data.noisy' names noisy ones ('noisy')"),
+        ({}, ["task.noise_map=true"], "level of noise is known for simulated noise only"),
+        ({}, ["model.noise_map=true"], "Set task.noise_map to true, which needs task.noise"),
+        ({}, ["task.permutation=64", "task.patch=16"], "noise of developed colour images"),
     ],
 )
 def test_wrong_inputs_are_said_in_a_sentence(tmp_path, monkeypatch, data, arguments, sentence):

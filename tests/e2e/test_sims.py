@@ -13,6 +13,8 @@ pytestmark = pytest.mark.e2e
 
 REPORTED = ("quickstart", "ditto", "gsanet-textures")
 """A report takes longer than the rest of a run; one per kind of page is enough here."""
+SMALLER = {"fed-diffusion-mnist": ["model.widths=[8, 16]"]}
+"""What takes long even so; fed-diffusion-digits keeps the widths of its file."""
 
 
 def encoded(pixels, seed):
@@ -77,6 +79,7 @@ def test_runs_fast(name, stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("FEDZDA_DATA", str(stand_in))
     monkeypatch.chdir(tmp_path)
     report = f"report={str(name in REPORTED).lower()}"
-    result = CliRunner().invoke(app, ["run", name, "--fast", "engine={name: inline}", report])
+    own = ["engine={name: inline}", report, *SMALLER.get(name, [])]
+    result = CliRunner().invoke(app, ["run", name, "--fast", *own])
     assert result.exit_code == 0, result.output
     assert "run folder" in result.output

@@ -43,8 +43,9 @@ def sweep(tmp_path, monkeypatch):
 
 
 def test_cells_run_once_and_leave_small_files(sweep, tmp_path):
-    first = sweep("--jobs", "2")
+    first = sweep("--jobs", "4096")
     assert first.exit_code == 0, first.output
+    assert "--jobs is 4096, and " in first.output
     assert "2 cells: 2 to run" in first.output
     found = json.loads((tmp_path / "results" / "fed-avg-s0.json").read_text())
     figures, curves = found["figures"]["global"], found["curves"]["global"]

@@ -121,7 +121,8 @@ def try_everything(bench):
     for source in case("budget").SOURCES:
         case("quant").run_cell(bench, "quant-cifar10", "cifar10-resnet-20", (3, 3), source, 0)
     distil = case("distil")
-    distil.run_cell(bench, distil.PAIRS[2], (2, 1), 0)
+    (pair,) = (p for p in distil.PAIRS if p.part == "distil-cifar10")
+    distil.run_cell(bench, pair, (2, 1), 0)
     assert len(case("bench").cells(bench.results / "quant-cifar10-full")) == 5
     assert "| wrn-16-1 | 2x1 |" in distil.table(bench, "distil-cifar10")
 

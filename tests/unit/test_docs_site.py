@@ -1,18 +1,19 @@
 """The documentation site: it is built without a warning, holds together, and asks nobody."""
 
-import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-pytest.importorskip("mkdocs", reason="needs mkdocs: pip install -e '.[docs]'")
-pytest.importorskip("material", reason="needs mkdocs-material: pip install -e '.[docs]'")
-pytest.importorskip("mkdocstrings", reason="needs mkdocstrings: pip install -e '.[docs]'")
+from .. import once
+
+pytestmark = pytest.mark.skipif(
+    not all(map(find_spec, ("mkdocs", "material", "mkdocstrings"))),
+    reason="needs mkdocs-material and mkdocstrings: pip install -e '.[docs]'",
+)
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 
@@ -39,12 +40,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("docs") / "site"
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return once.site(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

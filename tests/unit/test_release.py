@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import fedzda
 
@@ -39,6 +42,25 @@ def test_the_citation_is_valid():
         assert isinstance(found[key], wanted) if isinstance(wanted, type) else found[key] == wanted
     assert found["authors"] == [{"name": author["name"]} for author in PROJECT["authors"]]
     assert found["keywords"] == PROJECT["keywords"]
+
+
+def lowest(text):
+    """What a requirement is called, and the lowest version that it allows; None: any."""
+    wanted = Requirement(text)
+    bounds = [s.version.removesuffix(".*") for s in wanted.specifier if s.operator in ("==", ">=")]
+    return canonicalize_name(wanted.name), max(map(Version, bounds), default=None)
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_promised():
+    extras = PROJECT["optional-dependencies"]
+    promised = [*PROJECT["dependencies"], *extras["export"]]
+    lines = (ROOT / "constraints-min.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(lowest(line) for line in lines if line and not line.startswith("#"))
+    tested.pop("ray")  # of flwr[simulation], which names one version
+    assert dict(map(lowest, promised)) == tested
+    for name, requirements in extras.items():
+        for found, version in map(lowest, requirements):
+            assert tested.get(found, version) == version, (name, found)
 
 
 def package_files():

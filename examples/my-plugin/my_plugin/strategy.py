@@ -12,6 +12,7 @@ from pydantic import Field
 class SlowServerConfig(MeanConfig):
     """The model moves part of the way to the clients' mean."""
 
+    variants = True  # the mean of parts of the model will do
     name: Literal["my-plugin-slow"] = "my-plugin-slow"
     rate: float = Field(default=0.5, gt=0)
     """How much of the way; 1 is federated averaging."""

@@ -12,6 +12,7 @@ COMPONENTS = [
     "dataset:bars",
     "partitioner:steps",
     "strategy:SlowServer",
+    "variant:LastLayers",
 ]
 
 

@@ -79,6 +79,11 @@ def image_of(
         UserError: Half of it, or text that is no list of numbers.
     """
     if shape is None and classes is None:
+        if mean is not None or std is not None:
+            raise UserError(
+                "--mean and --std describe the images of bare weights, together with --shape and "
+                "--classes: give these too, or leave them out."
+            )
         return None
     if shape is None or classes is None:
         raise UserError("--shape and --classes describe the images together: give both.")

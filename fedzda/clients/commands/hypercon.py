@@ -112,6 +112,12 @@ def _model(
     from fedzda.base import UserError
     from fedzda.vision.hypercon.image_models.registry import BUILT_IN, weightless
 
+    if style is not None and (name != "style" or weights is not None):
+        given = f"--model is '{name}'" if name != "style" else "--weights are given"
+        raise UserError(
+            f"--style is the picture that --model style is trained on, and {given}. Leave --style "
+            "out."
+        )
     if ":" in name:
         return _stranger(name, weights)
     ready = weightless(name)

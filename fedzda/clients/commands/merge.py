@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,22 +74,18 @@ def merge(
     from fedzda.clients.incremental.merge import merge as merged
     from fedzda.clients.incremental.merge_config import MergeConfig
 
-    config = configured(MergeConfig, {}, settings or [], "merge")
+    config = configured(MergeConfig, _kept_blocks(settings or []), settings or [], "merge")
     assert isinstance(config, MergeConfig)
     path = _new_file(out, seed)
     given = [classifier_of(each, model, shape, classes, mean, std) for each in (first, second)]
-    if shared := _shared(first, second):
-        typer.echo(
-            f"note: both have the classes {shared}; the result has each of them twice, and tells "
-            "images of the one from images of the other.",
-            err=True,
-        )
+    _tell_shared(first, second)
     wanted = ((first, test_first, "--test-first"), (second, test_second, "--test-second"))
     known = [
         real_data(checkpoint, data, option, own.image)
         for (checkpoint, data, option), own in zip(wanted, given, strict=True)
     ]
     block = None if student is None else block_of(student)
+    _check_student(block or given[0].block, given)
     started = time.perf_counter()
     made = merged(given[0], given[1], config, seed, block, typer.echo)
     record = {
@@ -104,16 +101,59 @@ def merge(
     _print(record, given, path)
 
 
-def _shared(first: str, second: str) -> str:
-    """Names of the classes that two run folders have in common; empty for files of weights."""
+def _kept_blocks(settings: Sequence[str]) -> dict[str, Any]:
+    """The default blocks of which the settings change keys at most, and not what they name."""
+    from fedzda.clients.incremental.merge_config import MergeConfig
+    from fedzda.platform.config import plain
+
+    default = plain(configured(MergeConfig, {}, [], "merge"))
+    said = {text.partition("=")[0].strip() for text in settings}
+    return {
+        key: default[key]
+        for key in ("synthesizer", "optimizer")
+        if not said & {key, f"{key}.name", f"{key}.target"}
+    }
+
+
+def _check_student(block: Mapping[str, Any], given: list[Classifier]) -> None:
+    """Raise UserError unless the student answers for the classes of both, which a model that is
+    made without being told their number may not."""
+    from dataclasses import replace
+
+    import torch
+
+    from fedzda.base import UserError
+    from fedzda.clients.classifiers import build_model
+
+    image = given[0].image
+    classes = sum(each.image.num_classes for each in given)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        model = build_model(block, replace(image, num_classes=classes)).eval()
+        found = tuple(model(torch.zeros(1, *image.shape)).shape)
+    if found != (1, classes):
+        raise UserError(
+            f"the student {type(model).__name__} gives answers of shape {found} for one image, and "
+            f"the two models have {classes} classes together. Name one with so many outputs as "
+            "--student, for example '{target: module:Class, args: {…}}', and init=scratch if its "
+            "last layer differs in more than their number."
+        )
+
+
+def _tell_shared(first: str, second: str) -> None:
+    """Say which classes two run folders have in common; of files of weights nobody knows."""
     from fedzda.clients.classifiers import federation_of
     from fedzda.platform.report.units import names
 
     folders = [Path(first), Path(second)]
     if not all(folder.is_dir() for folder in folders):
-        return ""
+        return
     one, two = (federation_of(folder).class_names for folder in folders)
-    return names([name for name in one if name in two], limit=6)
+    if shared := names([name for name in one if name in two], limit=6):
+        typer.echo(
+            f"note: both have the classes {shared}; the result has each of them twice, and tells "
+            "images of the one from images of the other.",
+            err=True,
+        )
 
 
 def _new_file(out: str | None, seed: int) -> Path:

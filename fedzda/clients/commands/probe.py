@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedzda.clients.commands.arguments import Seed
+from fedzda.clients.commands.arguments import Seed, saved_synthesizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +86,12 @@ def _made(folder: Path, runtime: ClientRuntime, count: int, seed: int) -> torch.
     # The generator of the clients' half is the one that is kept where there are two.
     has_client_half = hasattr(strategy, "fill")
     own = None if has_client_half else getattr(strategy, "server_synthesizer", None)
-    maker = build_synthesizer(plain(own or strategy.synthesizer))
-    maker.load_state(read_tensors(file)[0], runtime.image)
+    block = own or getattr(strategy, "synthesizer", None)
+    if block is None:  # a generator without a block of its own: the file says what it is
+        maker = saved_synthesizer(file, runtime.image)
+    else:
+        maker = build_synthesizer(plain(block))
+        maker.load_state(read_tensors(file)[0], runtime.image)
     labels = torch.arange(runtime.image.num_classes).repeat(-(-count // runtime.image.num_classes))
     return runtime.image.normalize(maker.sample(labels[:count], rng).detach())
 

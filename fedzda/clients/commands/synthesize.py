@@ -68,11 +68,11 @@ def synthesize(
 
     Writes the generator, samples, a picture of them and figures of their quality.
     """
-    folder = new_folder(out, "synthesis", f"{synthesizer.rpartition(':')[2]}_s{seed}")
     made_of = classifier_of(checkpoint, model, shape, classes, mean, std)
     judging = made_of if judge is None else _judge(judge, made_of.image)
     real = _real(checkpoint, data, made_of.image)
     maker = synthesizer_of(synthesizer, settings or [])
+    folder = new_folder(out, "synthesis", f"{described(maker)['name']}_s{seed}")
     started = time.perf_counter()
     figures, images, labels = fitted(maker, made_of, count, seed)
     seconds = time.perf_counter() - started
@@ -113,11 +113,16 @@ def _real(
     """Real test images and labels: of ``--data``, or of the run that was named; None without."""
     import torch
 
-    from fedzda.base import numpy_rng
+    from fedzda.base import UserError, numpy_rng
 
     federation = real_data(checkpoint, data, "--data", image)
     if federation is None:
         return None
+    if len(federation.class_names) != image.num_classes:
+        raise UserError(
+            f"--data has {len(federation.class_names)} classes, the classifier "
+            f"{image.num_classes}. Name the data set it was trained on."
+        )
     pixels, labels = federation.test["image"], federation.test["label"]
     rows = numpy_rng(0, "synthesize-real").permutation(len(labels))[: 2 * _JUDGED]
     return torch.from_numpy(pixels[rows]).float() / 255, torch.from_numpy(labels[rows])

@@ -53,7 +53,9 @@ class Incremental(Hook):
             self.kept = {k: v for k, v in self.kept.items() if k == EXEMPLARS}
         self.old = self._old_model(run)
         self._remember(run)
-        begins = run.call.round == schedule.first_round(self.number)
+        begins = (
+            run.call.round == schedule.first_round(self.number) + self.options["teacher_rounds"]
+        )
         if self.number and begins and self.options["imprint"] and not self._teaches:
             self._imprint(run)
 
@@ -75,9 +77,6 @@ class Incremental(Hook):
         runtime = run.runtime
         own = runtime.federation.indices(run.call.client, "train")
         labels = runtime.federation.train["label"]
-        if self.options["base"] == "joint":
-            run.data = runtime.batch(rows_of_phase(own, labels, 0, self.seen))
-            return
         if not self.number or self.old is None:
             return
         kept = self.kept.get(EXEMPLARS, {})

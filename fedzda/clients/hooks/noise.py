@@ -22,5 +22,7 @@ class Noise(Hook):
         rng = torch_rng(run.runtime.seed, "local-noise", run.call.round, run.call.client)
         with torch.no_grad():
             for parameter in run.model.parameters():
+                if not parameter.requires_grad:  # frozen: every client sends what it received
+                    continue
                 noise = torch.randn(parameter.shape, generator=rng)
                 parameter.add_(noise.to(parameter), alpha=stddev)

@@ -8,7 +8,7 @@ import torch
 
 from fedzda.clients.hooks.base import Hook, LocalRun
 from fedzda.platform.averaging import as_tensor
-from fedzda.platform.local_steps import reach
+from fedzda.platform.local_steps import lr_factor, reach
 from fedzda.platform.records import Arrays
 
 CONTROL = "control"
@@ -41,8 +41,8 @@ class Scaffold(Hook):
     def finish(self, run: LocalRun) -> None:
         """Keep the new control variate, and send how it changed."""
         local: Any = run.runtime.config.local
-        rate = local.optimizer.lr * local.lr_decay ** (run.call.round - 1)
-        length = rate * reach(local.optimizer, run.metrics["steps"])
+        factor = lr_factor(local, run.call.round, run.runtime.config.rounds)
+        length = local.optimizer.lr * factor * reach(local.optimizer, run.metrics["steps"])
         trained = (p.detach() for p in run.model.parameters())
         moved = zip(self.received, trained, self.shared, strict=True)
         changes = [(before - after) / length - shared for before, after, shared in moved]

@@ -27,10 +27,10 @@ class Phases:
         self.federation = federation
 
     def rows(self, rows: np.ndarray, split: Split, round_: int) -> np.ndarray:
-        """Training and validation rows of the phase's new classes; test rows of all seen ones."""
-        phase = self.schedule.phase(round_)
-        first = 0 if split == "test" else self.schedule.old(phase)
-        return rows_of_phase(rows, self.federation.train["label"], first, self.schedule.seen(phase))
+        """Training and validation rows of the phase's classes; test rows of all seen ones."""
+        classes = self.schedule.trained(self.schedule.phase(round_))
+        first = 0 if split == "test" else classes.start
+        return rows_of_phase(rows, self.federation.train["label"], first, classes.stop)
 
     def seen(self, round_: int) -> int:
         """Classes seen up to a round."""

@@ -27,8 +27,9 @@ from fedzda.clients.incremental.optimizing import Optimizers, schedule_factor
 from fedzda.clients.incremental.probe import Probe, Views
 from fedzda.clients.incremental.replay import Replay
 from fedzda.clients.incremental.two_teachers import TwoTeachers
-from fedzda.clients.training import batches, freeze_batchnorm, lr_factor
+from fedzda.clients.training import batches, freeze_batchnorm
 from fedzda.platform.config import LocalConfig
+from fedzda.platform.local_steps import lr_factor
 
 _REFRESHED = 20
 """Batches that running statistics are estimated from anew."""
@@ -218,7 +219,8 @@ def train_teacher(
     model.train()
     if len(rows_new) == 1:
         freeze_batchnorm(model)
-    optimizer = Optimizers(config.optimizer, model.parameters())
+    factor = lr_factor(config, run.call.round, run.runtime.config.rounds)
+    optimizer = Optimizers(config.optimizer, model.parameters(), factor=factor)
     augmentation = torch_rng(run.runtime.seed, "teacher", run.call.round, run.call.client)
     steps, total, seen = batches(len(rows_new), config, rng), 0.0, 0
     for number, rows in enumerate(steps):
@@ -229,6 +231,8 @@ def train_teacher(
         logits = model(batch["image"])[:, first:end]
         loss = functional.cross_entropy(logits, batch["label"] - first)
         torch.autograd.backward(loss)
+        if config.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step(schedule_factor(options["schedule"], number / len(steps)))
         total += float(loss.detach()) * len(rows)
         seen += len(rows)

@@ -7,9 +7,13 @@ import math
 import torch
 from torch import nn
 
+from fedzda.base import UserError
 from fedzda.clients.models.config import Norm
 
 _MAX_GROUPS = 8
+_GROUP_OF_VECTOR = 4
+"""Fewest numbers in a group of a vector: one alone is always normalised to 0, of two only the order
+is left."""
 
 
 class BatchNorm1d(nn.BatchNorm1d):
@@ -58,5 +62,24 @@ def norm_2d(kind: Norm, channels: int) -> nn.Module:
 
 
 def norm_1d(kind: Norm, features: int) -> nn.Module:
-    """The normalisation of a feature vector ``(N, C)``; groups as in :func:`norm_2d`."""
-    return BatchNorm1d(features) if kind == "batch" else norm_2d(kind, features)
+    """The normalisation of a feature vector ``(N, C)``.
+
+    GroupNorm has at most as many groups as in :func:`norm_2d`, of at least 4 numbers each, and
+    otherwise one.
+
+    Raises:
+        UserError: GroupNorm of a single number.
+    """
+    if kind == "batch":
+        return BatchNorm1d(features)
+    if kind == "none":
+        return nn.Identity()
+    if features < 2:
+        raise UserError(
+            "model.norm is 'group', which leaves nothing of a layer with one unit (got 1). Give "
+            "the layer more units, or choose norm 'batch' or 'none'."
+        )
+    groups = math.gcd(_MAX_GROUPS, features)
+    while groups > 1 and features // groups < _GROUP_OF_VECTOR:
+        groups //= 2
+    return nn.GroupNorm(groups, features)

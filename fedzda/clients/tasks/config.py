@@ -61,7 +61,7 @@ class DiffusionConfig(StrictConfig):
     measurement; 0: none. Compare distances at one number of images only."""
     judge_steps: int = Field(default=600, ge=1)
     """Training steps of that classifier, on batches of 64."""
-    sampling_steps: int = Field(default=50, ge=2)
+    sampling_steps: int = Field(default=50, ge=2, le=1000)
     """Steps of deterministic DDIM; devices may have a way of their own (variants ``ddim``,
     ``frdiff`` and ``tdq``)."""
     clip: bool = True

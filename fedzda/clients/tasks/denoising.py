@@ -5,6 +5,7 @@ cameras (the protocol of NTIRE 2020, arXiv 2005.04117: PSNR and SSIM of every im
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from fedzda.base import ImageSpec, StrictConfig, UserError
 from fedzda.clients.tasks.base import Batch
-from fedzda.clients.tasks.cameras import Sensor, make_sensor
+from fedzda.clients.tasks.cameras import Sensor, Shuffle, make_sensor
 from fedzda.clients.tasks.restoration import (
     SMALLEST,
     Pair,
@@ -28,6 +29,7 @@ from fedzda.clients.tasks.trial import answer_shape, worded
 from fedzda.platform.data.federation import CLIENT
 from fedzda.vision.restoration import patches as cutting
 from fedzda.vision.restoration.filters import bilateral_filter, gaussian_filter
+from fedzda.vision.restoration.permutation import permute_by_channel
 
 if TYPE_CHECKING:
     from fedzda.clients.runtime import ClientRuntime
@@ -49,7 +51,8 @@ class Denoising(Restoration):
 
     A batch holds ``image``, normalised float ``(N, C, H, W)``, noisy if there is also ``clean``,
     uint8 of the same shape; the number of the client that holds each image ``(N,)``; and ``label``,
-    which is not learned from.
+    which is not learned from. With ``task.noise_map`` a model is given ``(N, 2 C, H, W)``: the
+    noisy image, then the standard deviation of its noise.
     """
 
     Config = DenoisingConfig
@@ -63,8 +66,17 @@ class Denoising(Restoration):
         self.sensor: Sensor | None = None
         self.columns = ("image", "clean", "label", CLIENT)
         if config.noise is not None:
-            self.sensor = make_sensor(config.noise, config.camera_seed)
+            self.sensor = make_sensor(config.noise, config.camera_seed, config.noise_map)
             self.columns = ("image", "label", CLIENT)
+
+    def given(self, image: ImageSpec) -> ImageSpec:
+        """See :class:`Restoration`; with the noise map."""
+        found = super().given(image)
+        return _with_map(found) if self.config.noise_map else found
+
+    def enlarged(self, given_NCHW: torch.Tensor) -> torch.Tensor:
+        """What goes in, without the noise map."""
+        return given_NCHW[:, : self.image.shape[0]]
 
     def example(self, batch: Batch, place: int) -> Pair:
         """See :class:`Restoration`; simulated noise is drawn from the image's own pixels."""
@@ -76,27 +88,44 @@ class Denoising(Restoration):
         return self.sensor.shoot(middle(image, side), client, own_rng(image[0], client))
 
     def patches(self, batch: Batch, rng: torch.Generator) -> Pair:
-        """See :class:`Restoration`; simulated noise is drawn anew."""
-        images = [self.pixels(batch)]
-        if self.sensor is None:
-            images.append(_unit(batch["clean"]))
+        """See :class:`Restoration`; simulated noise that is ``fresh`` is drawn anew."""
         config = self.config
+        fresh = config.noise is not None and config.noise.fresh
+        scenes = [(image,) for image in self.pixels(batch)] if fresh else self._pairs(batch, rng)
         cuts = [
             cutting.patches([scene], config.crops, config.patch, rng, config.flips, step=2)
-            for scene in zip(*images, strict=True)
+            for scene in scenes
         ]
         cut = [torch.cat(parts) for parts in zip(*cuts, strict=True)]
-        if self.sensor is None:
+        if not fresh:
             return cut[0], cut[1]
         return self._shots(cut[0], batch[CLIENT].repeat_interleave(config.crops), rng)
 
+    def _pairs(self, batch: Batch, rng: torch.Generator) -> list[tuple[torch.Tensor, ...]]:
+        """The one noisy shot of every row and its truth, ``(C, H, W)``; noise may be permuted."""
+        shuffle: Shuffle | None = None
+        if self.config.permutation is not None:
+            shuffle = partial(permute_by_channel, bin_size=self.config.permutation, rng=rng)
+        images = self.pixels(batch)
+        if self.sensor is None:
+            truth = _unit(batch["clean"])
+            images = images if shuffle is None else shuffle(images, truth)
+            return list(zip(images, truth, strict=True))
+        shots = [
+            self.sensor.shoot(image.unsqueeze(0), client, own_rng(image, client), shuffle)
+            for image, client in zip(images, batch[CLIENT].tolist(), strict=True)
+        ]
+        return [(given[0], truth[0]) for given, truth in shots]
+
     def _shots(self, scenes: torch.Tensor, clients: torch.Tensor, rng: torch.Generator) -> Pair:
         assert self.sensor is not None
-        noisy, truth = torch.empty_like(scenes), torch.empty_like(scenes)
+        count, channels, *sides = scenes.shape
+        given = scenes.new_empty((count, (1 + self.config.noise_map) * channels, *sides))
+        truth = torch.empty_like(scenes)
         for client in sorted(set(clients.tolist())):
             own = clients == client
-            noisy[own], truth[own] = self.sensor.shoot(scenes[own], client, rng)
-        return noisy, truth
+            given[own], truth[own] = self.sensor.shoot(scenes[own], client, rng)
+        return given, truth
 
     def client_figures(
         self, runtime: ClientRuntime, client: int, model: nn.Module
@@ -116,9 +145,10 @@ class Denoising(Restoration):
         ]
         improve = partial(self.restored, model)
         reached = self._mean_psnr(pairs, improve)
-        noisy = self._mean_psnr(pairs, torch.clone)
+        images = [(self.enlarged(given), truth) for given, truth in pairs]
+        noisy = self._mean_psnr(images, torch.clone)
         best = {
-            f"{name}_psnr": max(self._mean_psnr(pairs, one) for one in strengths)
+            f"{name}_psnr": max(self._mean_psnr(images, one) for one in strengths)
             for name, strengths in _FILTERS.items()
         }
         figures = {
@@ -146,17 +176,17 @@ class Denoising(Restoration):
                 f"{image.shape[0]} channel(s). Set data.channels to 3, or task.noise.name to "
                 "'gaussian'."
             )
+        if config.permutation is not None and config.noise is None and image.shape[0] != 1:
+            raise UserError(
+                f"task.permutation is {config.permutation}, and the noise of developed colour "
+                "images is alike in neighbouring pixels, which a permutation would destroy. Set "
+                "data.channels to 1 if the pairs are raw mosaics, or leave out task.permutation."
+            )
         if config.video is not None:
             from fedzda.clients.tasks.video_checks import check_video
 
-            check_video(image)
-        shape = answer_shape(
-            model,
-            image,
-            lambda net, images: self.restored(net, images),
-            "",
-            "Choose a denoiser, for example dncnn, without model.noise_map.",
-        )
+            check_video(self.given(image), config.video)
+        shape = self._answer(model, image)
         if shape != (2, *image.shape):
             raise UserError(
                 f"task denoising needs a model that returns images of the shape of its input, "
@@ -167,6 +197,45 @@ class Denoising(Restoration):
                 f"task.patch is {config.patch}, and the model needs multiples of "
                 f"{multiple_of(model)}. Change task.patch."
             )
+
+    def _answer(self, model: nn.Module, image: ImageSpec) -> tuple[int, ...] | str:
+        """Shape of what ``model`` makes of black images, with a noise map as the task has it."""
+        wanted = self.config.noise_map
+        try:
+            return self._tried(model, image, wanted)
+        except UserError as error:
+            failure = error
+        try:
+            self._tried(model, image, not wanted)
+        except UserError:
+            raise failure from None
+        if wanted:
+            raise UserError(
+                "task.noise_map is true, and the model takes images without a noise map. Set "
+                "model.noise_map to true (dncnn, mrdn, mcu-net, mwrcanet and nafnet have it), or "
+                "task.noise_map to false."
+            )
+        raise UserError(
+            "task.noise_map is false, and the model takes a noise map beside the image. Set "
+            "task.noise_map to true, which needs task.noise, or model.noise_map to false."
+        )
+
+    def _tried(self, model: nn.Module, image: ImageSpec, with_map: bool) -> tuple[int, ...] | str:
+        return answer_shape(
+            model,
+            _with_map(image) if with_map else image,
+            lambda net, images: self.restored(net, images),
+            " with their noise map" if with_map else "",
+            "Choose a denoiser, for example dncnn.",
+        )
+
+
+def _with_map(image: ImageSpec) -> ImageSpec:
+    """What images with a noise map look like: twice the channels."""
+    channels, height, width = image.shape
+    mean, std = (0.0,) * channels, (1.0,) * channels
+    shape = (2 * channels, height, width)
+    return replace(image, shape=shape, mean=(*image.mean, *mean), std=(*image.std, *std))
 
 
 def _unit(pixels: torch.Tensor) -> torch.Tensor:

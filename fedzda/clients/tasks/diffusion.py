@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ from fedzda.clients.tasks.diffusion_sampling import (
 from fedzda.clients.tasks.trial import answer_shape, worded
 from fedzda.clients.variants.costs import measured
 from fedzda.clients.variants.sampling import way_of
-from fedzda.compression.diffusion.sampling import add_noise
+from fedzda.compression.diffusion.sampling import add_noise, sample
 
 if TYPE_CHECKING:
     from fedzda.clients.runtime import ClientRuntime
@@ -111,13 +112,16 @@ class Diffusion(Task):
         turn = Turn(0, 0, 0, training=False)
         tested = variant.deploy(variant.build(model, turn), None, turn)
         way, net = way_of(tested), deployed(tested)
-        sampler = plain_sampler(net, way, self.config)
+        times, sampler = 1, plain_sampler(net, way, self.config)
+        if way.reuse is None:  # all steps take the same, and counting them takes long
+            times, sampler = way.steps or self.config.sampling_steps, partial(sample, net, steps=1)
         found = measured(net, self.image, lambda _, noise: sampler(noise))
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         held = [*model.parameters(), *model.buffers(), *trained]
         return replace(
             found,
             parameters=sum(weight.numel() for weight in trained),
+            macs=times * found.macs,
             bytes=found.bytes - (saved_bytes(net, way.bits) if way.bits is not None else 0),
             training_bytes=sum(value.numel() * value.element_size() for value in held),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from fedzda.base import StrictConfig
 from fedzda.vision.hypercon.config import HyperConConfig
@@ -41,7 +41,15 @@ class RestorationConfig(StrictConfig):
     """Seed of the simulated cameras."""
 
 
-class GaussianNoiseConfig(StrictConfig):
+class SimulatedNoiseConfig(StrictConfig):
+    """What the kinds of simulated noise share."""
+
+    fresh: bool = True
+    """Draw the noise of a training image anew in every step; false: every image has one noisy shot,
+    as in a data set of pairs."""
+
+
+class GaussianNoiseConfig(SimulatedNoiseConfig):
     """Independent noise of one standard deviation on the developed image, not clipped."""
 
     name: Literal["gaussian"] = "gaussian"
@@ -55,7 +63,7 @@ class GaussianNoiseConfig(StrictConfig):
         return ascending(given, 0.0) if isinstance(given, list) else given
 
 
-class CameraNoiseConfig(StrictConfig):
+class CameraNoiseConfig(SimulatedNoiseConfig):
     """Every client is a camera: its Bayer pattern, its colours, shot and read noise on its raw
     mosaics, developed again. The truth is the same mosaic developed without noise."""
 
@@ -80,10 +88,43 @@ class DenoisingConfig(RestorationConfig):
         Annotated[GaussianNoiseConfig | CameraNoiseConfig, Field(discriminator="name")] | None
     ) = None
     """Noise that is added to clean images; left out: the data set has pairs (``data.noisy``)."""
+    noise_map: bool = False
+    """Give the model the standard deviation of every pixel's noise behind the image, in training
+    and in tests, from the noisy image and what the simulated camera's noise is known to be; needs
+    ``noise`` and a model with ``noise_map``."""
+    permutation: int | None = Field(default=None, ge=2)
+    """Shuffle the noise of a training image anew in every step, among so many pixels of one colour
+    and like brightness, against overfitting to the one noisy shot of it (Bao et al. 2020; 64 to 256
+    are sensible); on the raw mosaic of a simulated camera, whose noise must not be ``fresh``, or on
+    pairs of one channel. Left out: noise stays where it is."""
     video: HyperConConfig | None = None
     """In the last evaluation take every client's test images, in stored order, for the frames of a
     clip: HyperCon makes the model's results consistent, and the client gives figures of that;
     left out: images stand alone."""
+
+    @model_validator(mode="after")
+    def _noise_known(self) -> DenoisingConfig:
+        if self.noise_map and self.noise is None:
+            raise ValueError(
+                "noise_map is true, and the level of noise is known for simulated noise only, not "
+                "for pairs; set noise, or noise_map to false"
+            )
+        if self.noise_map and self.video is not None:
+            raise ValueError(
+                "noise_map is true, and the noise of frames that HyperCon makes is not known; set "
+                "noise_map to false, or leave out video"
+            )
+        if self.video is not None and self.video.scale != 1:
+            raise ValueError(
+                f"video.scale is {self.video.scale}, and a denoiser's images are as large as its "
+                "input; leave it out"
+            )
+        if self.permutation is not None and self.noise is not None and self.noise.fresh:
+            raise ValueError(
+                f"permutation is {self.permutation}, and noise that is drawn anew in every step "
+                "gains nothing from it; set noise.fresh to false, or leave out permutation"
+            )
+        return self
 
 
 class AdversarialConfig(StrictConfig):

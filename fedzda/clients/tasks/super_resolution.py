@@ -130,6 +130,8 @@ class SuperResolution(Restoration):
         if self.config.degradation == "estimated":
             needed = SPECTRUM_SIDE * scale
             self.check_size(image, needed, f"the estimate of a blur at scale {scale}")
+            side = self.config.noise_side
+            self.check_size(image, side * scale, f"task.noise_side: {side} at scale {scale}")
         channels, height, width = image.shape
         small = ImageSpec((channels, height // scale, width // scale), 1, image.mean, image.std)
         advice = "Choose a super-resolver, for example sr-residual."

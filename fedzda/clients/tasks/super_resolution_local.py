@@ -50,7 +50,7 @@ class LocalSuperResolution(SuperResolution):
         clients = run.data[CLIENT]
         found: Arrays = dict(run.call.state.arrays.get(DEGRADATION, {}))
         self.degradations: dict[int, Degrade] = {}
-        keep = torch.zeros(len(clients), dtype=torch.bool)
+        keep = torch.zeros(len(clients), dtype=torch.bool, device=clients.device)
         for client in sorted(set(clients.tolist())):
             rows = torch.nonzero(clients == client)[:, 0]
             own, clean = _shared_out(rows, self.config.own_share)
@@ -58,7 +58,7 @@ class LocalSuperResolution(SuperResolution):
             if self.config.degradation == "estimated" and _blur(client) not in found:
                 found |= self._estimated(run, client, own, clean)
             self.degradations[client] = self._degradation(client, found)
-        run.data = {name: column[keep.to(column.device)] for name, column in run.data.items()}
+        run.data = {name: column[keep] for name, column in run.data.items()}
         if found:
             run.state.arrays[DEGRADATION] = found
         self.critic: Critic | None = None

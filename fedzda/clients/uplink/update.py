@@ -48,6 +48,8 @@ class CompressedUpdate(Hook):
         if not self.compressor.lossless(size):
             changes = [(weights[n].detach() - self.received[n]).flatten() for n in names]
             update = torch.cat(changes).float().cpu().numpy() + self._residual(run, names, size)
+            if not np.isfinite(update).all():
+                return  # an encoder could hide that training diverged; the worker refuses the model
             rng = numpy_rng(run.runtime.seed, "uplink", run.call.round, run.call.client)
             encoded = self.compressor.encode(update, rng)
             sent_bytes = sum(array.nbytes for array in encoded.values())

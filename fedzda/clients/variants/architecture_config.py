@@ -103,9 +103,9 @@ class ArchitectureConfig(TrainsByChoice):
                 f"two different models are called '{self.title}', so that tables could not tell "
                 "them apart. Give one a 'label'."
             )
-        if self is own[0]:
-            yield from _others(forms)
         distils = getattr(whole.strategy, "distils", False)
+        if self is own[0]:
+            yield from _others(forms, distils)
         taught = any(form.train and form.title == self.title for form in own)
         if not distils and not taught:
             yield (
@@ -115,10 +115,17 @@ class ArchitectureConfig(TrainsByChoice):
             )
 
 
-def _others(forms: list[VariantConfig]) -> Iterable[str]:
-    """Every device has an architecture."""
+def _others(forms: list[VariantConfig], distils: bool) -> Iterable[str]:
+    """Every device has an architecture, or is tested on the simulation's own."""
+    taught = distils or any(form.trains and form.architecture is None for form in forms)
+    if not taught and any(form.name == "excluded" for form in forms):
+        yield (
+            "some devices are 'excluded' and tested on the simulation's own model, which no device "
+            "trains. Give a device variant 'architecture' without a model."
+        )
     for form in forms:
-        if not isinstance(form, ArchitectureConfig):
+        placed = isinstance(form, ArchitectureConfig) or form.name == "excluded"
+        if not placed and not form.candidates():
             block = "{name: architecture, train: false}" if not form.trains else "architecture"
             yield (
                 f"some devices have variant 'architecture', and others '{form.name}', which does "

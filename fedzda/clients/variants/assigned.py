@@ -42,9 +42,14 @@ class ClientVariants:
     ) -> None:
         assert isinstance(config.devices, ProfilesConfig)
         self.kind = assigned(config.devices, num_clients, config.seed)
-        self.configs: list[VariantConfig] = [e.variant for e in config.devices.profiles]
+        settled = (entry.variant.settled for entry in config.devices.profiles)
+        self.configs: list[VariantConfig] = [own for own in settled if own is not None]
+        assert len(self.configs) == len(config.devices.profiles)
         self.forms: list[Variant] = [load_variant(own, model, image) for own in self.configs]
-        self.some_whole = any(own.whole and own.trains for own in self.configs)
+        held = set(self.kind.tolist())
+        self.some_whole = any(
+            own.whole and own.trains and kind in held for kind, own in enumerate(self.configs)
+        )
         self.seed = config.seed
 
     def form(self, client: int) -> Variant:

@@ -3,13 +3,22 @@ choice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from fedzda.compression.config import MAX_BITS, MIN_BITS
 from fedzda.platform.config import SimulationConfig, VariantConfig
+from fedzda.platform.devices.variant_block import variant_config
+
+AnyForm = Annotated[
+    SerializeAsAny[VariantConfig],
+    BeforeValidator(variant_config, json_schema_input_type=str | dict[str, Any]),
+]
+"""A form as it is written: a name, a block, or a class of the user's own."""
+_OF_RUNGS = ("method", "batchnorm", "scale", "widths")
+"""Settings of the widths of a ladder."""
 
 
 class FullConfig(VariantConfig):
@@ -57,7 +66,9 @@ class WidthSettings(VariantConfig):
     others train the full width), or slices of the global ones, which all widths average."""
     scale: bool = True
     """Multiply what a narrow layer sums up by the number of all inputs over those it has, as
-    HeteroFL's scaler does, so that its sums are as large as in the full model."""
+    HeteroFL's scaler does, so that its sums are as large as in the full model. Its gradients grow
+    likewise; at an eighth of the channels a step size that suits the full model can be too large:
+    then False."""
     widths: list[float] = Field(default=[0.2, 0.4, 0.6, 0.8, 1.0], min_length=1)
     """fjord: ratios that a round's width is drawn from, those up to the device's own (the paper's);
     the paper draws for every batch."""
@@ -106,40 +117,110 @@ class WidthConfig(WidthSettings, TrainsByChoice):
 
 
 class AutoConfig(WidthSettings):
-    """The widest form that fits the device's memory and, if there is one, the deadline."""
+    """The first of several forms that fits the device's memory and, if there is one, the
+    deadline."""
 
     name: Literal["auto"] = "auto"
-    ladder: list[float] = Field(default=[1.0, 0.5, 0.25, 0.125], min_length=1)
+    ladder: list[float] | None = Field(default=[1.0, 0.5, 0.25, 0.125], min_length=1)
     """Ratios to choose from (HeteroFL's first four levels); 1 is the full model. Devices that not
-    even the smallest fits take no part in training. ``[1.0]`` leaves out all weak devices."""
+    even the smallest fits take no part in training. ``[1.0]`` leaves out all weak devices. The
+    settings of a width beside it are those of its rungs."""
+    forms: list[AnyForm] | None = Field(default=None, min_length=1)
+    """Forms to choose from in the place of a ladder, the best first, each written as under
+    ``variant``. Those that train need memory for training and must meet the deadline, those that
+    are tested only need memory for that alone. Devices that none fits take no part."""
+    take: int | None = Field(default=None, ge=-1)
+    """Take this one, counted from 0 in the order of choice, whatever memory and deadline are; -1:
+    none of them, as ``excluded``. Left out: the first that fits."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_default_beside_forms(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("forms") is not None and "ladder" not in value:
+            return {**value, "ladder": None}
+        return value
 
     @field_validator("ladder")
     @classmethod
-    def _rungs(cls, value: list[float]) -> list[float]:
-        return cls._ratios(value)
+    def _rungs(cls, value: list[float] | None) -> list[float] | None:
+        return value if value is None else cls._ratios(value)
+
+    @field_validator("forms")
+    @classmethod
+    def _no_choice_in_a_choice(
+        cls, value: list[VariantConfig] | None
+    ) -> list[VariantConfig] | None:
+        for form in value or []:
+            if form.candidates():
+                raise ValueError(
+                    f"'{form.name}' is a choice itself. Write the forms that it may choose into "
+                    "the list"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _one_list(self) -> AutoConfig:
+        if self.forms is not None and self.ladder is not None:
+            raise ValueError(
+                "'forms' and 'ladder' both say what to choose from. Keep one of them; a rung of a "
+                "ladder is {name: width, ratio: …} among forms"
+            )
+        if self.forms is None and self.ladder is None:
+            raise ValueError("nothing to choose from. Give 'ladder' or 'forms'")
+        if self.take is not None and self.take >= len(self.candidates()):
+            raise ValueError(
+                f"'take' counts the {len(self.candidates())} forms from 0 (got {self.take}). Lower "
+                "it"
+            )
+        fields = WidthSettings.model_fields
+        changed = [key for key in _OF_RUNGS if getattr(self, key) != fields[key].default]
+        if self.forms is not None and changed:
+            raise ValueError(
+                f"'{changed[0]}' is of the rungs of a ladder. Write it into the forms 'width' of "
+                "'forms'"
+            )
+        return self
+
+    @property
+    def settled(self) -> VariantConfig | None:
+        """As ``take`` says."""
+        if self.take is None:
+            return None
+        return ExcludedConfig() if self.take < 0 else self.candidates()[self.take]
+
+    @property
+    def architecture(self) -> str | None:
+        """That of the form taken, or of all that may train here; None also where they differ."""
+        if self.settled is not None:
+            return self.settled.architecture
+        found = {form.architecture for form in self._trained()}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def trains(self) -> bool:
+        """If any of its forms may."""
+        return bool(self._trained())
 
     @property
     def plain_training(self) -> bool:
-        """Only where there is nothing but the full model to choose."""
-        return min(self.ladder) == 1
+        """Only where there is nothing but the full model to choose; ``forms`` are asked one by
+        one."""
+        return self.ladder is None or min(self.ladder) == 1
 
     def candidates(self) -> list[VariantConfig]:
-        """The rungs of the ladder, widest first."""
-        settings = {
-            "method": self.method,
-            "batchnorm": self.batchnorm,
-            "scale": self.scale,
-            "widths": self.widths,
-        }
+        """The forms, or the rungs of the ladder, widest first."""
+        if self.forms is not None:
+            return list(self.forms)
+        settings = {key: getattr(self, key) for key in _OF_RUNGS}
         return [
             FullConfig() if ratio == 1 else WidthConfig.model_validate({**settings, "ratio": ratio})
-            for ratio in sorted(self.ladder, reverse=True)
+            for ratio in sorted(self.ladder or [], reverse=True)
         ]
 
-    def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
-        """Those of the forms to choose from."""
-        for form in self.candidates()[-1:]:
-            yield from form.problems_in(whole)
+    def _trained(self) -> list[VariantConfig]:
+        """The forms that may train here."""
+        options = self.candidates() if self.settled is None else [self.settled]
+        return [form for form in options if form.trains]
 
 
 class DepthConfig(VariantConfig):
@@ -215,11 +296,6 @@ class Int8Config(TrainsByChoice):
     def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
         """What is exported takes images and gives logits, or images of the same size."""
         yield from _diffuses(self.name, whole)
-        if getattr(whole.task, "name", None) == "super-resolution":
-            yield (
-                "'variant' is 'int8', and 'task.name' is 'super-resolution', whose models shuffle "
-                "pixels, which is not exported. Set the variant to 'quantized' or 'full'."
-            )
 
 
 def _diffuses(name: str, whole: SimulationConfig) -> Iterable[str]:
@@ -245,6 +321,15 @@ class OnnxConfig(VariantConfig):
     def title(self) -> str:
         """The label."""
         return self.label
+
+    def problems_in(self, whole: SimulationConfig) -> Iterable[str]:
+        """Labels tell files apart."""
+        others = [form for form in whole.devices.variants() if form.title == self.title]
+        if any(getattr(form, "file", None) != self.file for form in others):
+            yield (
+                f"two different forms of the model are called '{self.title}', so that tables could "
+                "not tell them apart. Give each ONNX file a 'label' of its own."
+            )
 
     @property
     def trains(self) -> bool:

@@ -14,6 +14,7 @@ from fedzda.clients.variants.config import AutoConfig, ExcludedConfig, FullConfi
 from fedzda.clients.variants.costs import measured
 from fedzda.clients.weights import snapshot
 from fedzda.platform.config import VariantConfig
+from fedzda.platform.devices.architectures import architecture_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -65,13 +66,21 @@ class Full(Form):
 
 
 class Excluded(Form):
-    """The global model, on a device that does not train."""
+    """The run's own model, on a device that does not train; other architectures that the global
+    model holds are no part of it."""
 
     Config = ExcludedConfig
 
+    def __init__(self, config: VariantConfig, model: nn.Module, image: ImageSpec) -> None:
+        super().__init__(config, architecture_of(model, None), image)
+
+    def build(self, model: nn.Module, turn: Turn) -> nn.Module:
+        """See :class:`fedzda.base.Variant`."""
+        return architecture_of(model, None)
+
 
 class Auto(Form):
-    """A place-holder that is resolved before a run starts."""
+    """A choice of forms, made before a run starts."""
 
     Config = AutoConfig
 

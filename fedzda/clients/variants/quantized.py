@@ -34,7 +34,7 @@ class Quantized(Form):
         image: The images of the run.
 
     Raises:
-        UserError: The model has no layer to quantize.
+        UserError: The model has no layer to quantize, or one with a forward of its own.
     """
 
     Config = QuantizedConfig
@@ -43,10 +43,18 @@ class Quantized(Form):
 
     def __init__(self, config: QuantizedConfig, model: nn.Module, image: ImageSpec) -> None:
         super().__init__(config, model, image)
-        if not any(isinstance(module, _LAYERS) for module in model.modules()):
+        layers = {n: m for n, m in model.named_modules() if isinstance(m, _LAYERS)}
+        if not layers:
             raise UserError(
                 "variant 'quantized' needs a convolution or a linear layer, and the model has "
                 "none. Choose variant 'full'."
+            )
+        odd = [f"'{name}' ({type(m).__name__})" for name, m in layers.items() if not _plain(m)]
+        if odd:
+            raise UserError(
+                "variant 'quantized' knows torch's own convolutions and linear layers, and the "
+                f"model has layers that work in another way: {', '.join(odd)}. Choose variant "
+                "'full', or a model without them."
             )
 
     def build(self, model: nn.Module, turn: Turn) -> nn.Module:
@@ -85,6 +93,12 @@ class Quantized(Form):
         values = sum(layer.weight.numel() for layer in layers)
         size = sum(layer.weight.numel() * layer.weight.element_size() for layer in layers)
         return replace(found, bytes=found.bytes - size + -(-values * self.config.weights // 8))
+
+
+def _plain(layer: nn.Module) -> bool:
+    """Whether a layer computes what torch's own does with its weight, which is a parameter."""
+    forwards = [kind.forward for kind in _LAYERS if isinstance(layer, kind)]
+    return type(layer).forward in forwards and "weight" in layer._parameters
 
 
 def _quantize(layer: nn.Module, config: QuantizedConfig) -> None:

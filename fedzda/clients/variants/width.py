@@ -7,8 +7,10 @@ drawn from ``widths`` (ordered dropout: FjORD, Horvath et al., NeurIPS 2021, arX
 section 3). The server averages every entry over the clients that have trained it.
 
 Our deviations: channels are kept by *space* (:mod:`fedzda.clients.variants.channels`), so that
-sums and depthwise convolutions fit; HeteroFL's scaler stays on in tests, where our devices run the
-narrow model and not the full one; its masked cross entropy is left out; static BatchNorm looks at
+sums and depthwise convolutions fit; HeteroFL's scaler counts the inputs that a layer lacks, the
+last layer's too, where the authors' code divides what every other layer gives by the ratio to the
+widest model, and it stays on in tests, where our devices run the narrow model and not the full one;
+the masked cross entropy is left out; static BatchNorm looks at
 the client's own samples, not at everybody's; FjORD draws for every batch, we for every client and
 round, and it distils between widths. Limit case: ratio 1 is the full model.
 """
@@ -123,6 +125,8 @@ class Width(Form):
             reads, gives = (torch.from_numpy(self._places(own, kept)) for own in (read, given))
             parent, _, leaf = name.rpartition(".")
             small = narrow(module, reads, gives, self.config.scale)
+            for part, weight in small.named_parameters():
+                weight.requires_grad_(module.get_parameter(part).requires_grad)
             setattr(made.get_submodule(parent), leaf, small)
         device = next(self.template.parameters()).device
         found: Any = made.to(device)
@@ -187,7 +191,8 @@ class Width(Form):
 
 @torch.no_grad()
 def static_statistics(model: nn.Module, images_NCHW: torch.Tensor) -> None:
-    """Set the statistics of BatchNorm to the mean of those of batches of normalised images.
+    """Set the statistics of BatchNorm to the mean of those of batches of normalised images, with
+    all other layers as in a test.
 
     One image alone leaves them as they are: a layer behind the last pooling has no variance then.
     """
@@ -195,10 +200,11 @@ def static_statistics(model: nn.Module, images_NCHW: torch.Tensor) -> None:
         return
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [module.momentum for module in norms]
+    model.eval()  # dropout would change the statistics, and draw from whatever came before
     for module in norms:
         module.reset_running_stats()
         module.momentum = None  # a cumulative mean
-    model.train()
+        module.train()
     for images in torch.tensor_split(images_NCHW, -(-len(images_NCHW) // _BATCH)):
         model(images)
     for module, momentum in zip(norms, momenta, strict=True):

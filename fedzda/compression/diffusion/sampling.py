@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from fedzda.base import UserError
 from fedzda.compression.diffusion.calls import tensor_of
 
 Denoiser = Callable[..., Any]
@@ -24,9 +25,17 @@ def ddim_scheduler(steps: int, clip: bool = False, train_steps: int = 1000) -> A
         steps: Sampling steps.
         clip: Clip the predicted image to [-1, 1] at every step.
         train_steps: T.
+
+    Raises:
+        UserError: More sampling steps than T.
     """
     from diffusers import DDIMScheduler
 
+    if steps > train_steps:
+        raise UserError(
+            f"sampling steps must be at most {train_steps}, the time steps of training (got "
+            f"{steps}). Take fewer."
+        )
     scheduler = DDIMScheduler(
         num_train_timesteps=train_steps,
         beta_start=1e-4,
@@ -35,6 +44,8 @@ def ddim_scheduler(steps: int, clip: bool = False, train_steps: int = 1000) -> A
         timestep_spacing="trailing",
     )
     scheduler.set_timesteps(steps)
+    # rounding errors add a time step of -1 for some numbers of steps, for example 61
+    scheduler.timesteps = scheduler.timesteps[:steps]
     return scheduler
 
 

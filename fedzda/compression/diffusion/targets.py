@@ -32,7 +32,7 @@ def find_targets(model: nn.Module, config: FRDiffConfig) -> list[Target]:
     """All places in ``model`` that the configuration asks for.
 
     Raises:
-        UserError: There is none, or a named module is missing.
+        UserError: There is none, a named module is missing, or one would be kept twice.
     """
     found = list(_walk(model, config, ""))
     modules = dict(model.named_modules())
@@ -48,7 +48,20 @@ def find_targets(model: nn.Module, config: FRDiffConfig) -> list[Target]:
             f"FRDiff finds nothing to reuse in {type(model).__name__}: no residual block, no "
             "attention of diffusers. Name modules of your own in targets."
         )
+    _refuse_repeated(model, found)
     return found
+
+
+def _refuse_repeated(model: nn.Module, found: list[Target]) -> None:
+    names = {id(model): "the whole model"}
+    for target in found:
+        known = names.setdefault(id(target.module), f"'{target.name}'")
+        if known != f"'{target.name}'" or sum(t.module is target.module for t in found) > 1:
+            raise UserError(
+                f"FRDiff cannot keep the result of module '{target.name}', which is {known}, for "
+                "which there is a hook already. Name modules in targets once, and none that FRDiff "
+                "finds itself."
+            )
 
 
 def _walk(module: nn.Module, config: FRDiffConfig, prefix: str) -> Iterator[Target]:

@@ -144,8 +144,12 @@ def calibrate_tdq(
         rng: CPU generator of images, time steps and noise.
         passes: Forward passes (100 in the published code).
         batch_size: Images per pass.
+
+    Raises:
+        UserError: The model is not prepared, or frozen.
     """
     state_of(model)
+    refuse_frozen(model, "calibrated")
     set_mode(model, "observe")
     for _ in range(passes):
         noisy, timesteps, _ = random_batch(images_NCHW, batch_size, rng)
@@ -154,6 +158,21 @@ def calibrate_tdq(
     for layer in tdq_layers(model).values():
         layer.input_quantizer.set_step()
     set_mode(model, "quantize")
+
+
+def refuse_frozen(model: nn.Module, what: str) -> None:
+    """Raise :class:`UserError`, which says that a frozen model cannot be ``what``."""
+    if any(layer.weight_step.fixed is not None for layer in tdq_layers(model).values()):
+        raise UserError(f"a frozen model cannot be {what}. Calibrate and train before freeze_tdq.")
+
+
+def require_calibrated(model: nn.Module) -> None:
+    """Raise :class:`UserError` unless all layers quantize; before calibration they are float."""
+    state_of(model)
+    if any(layer.input_quantizer.mode != "quantize" for layer in tdq_layers(model).values()):
+        raise UserError(
+            "the model has no steps yet, so it still computes float. Call calibrate_tdq first."
+        )
 
 
 def random_batch(
@@ -176,7 +195,11 @@ def freeze_tdq(model: nn.Module, timesteps: torch.Tensor) -> None:
         model: Quantized.
         timesteps: All that the model will be called with, ``(K,)``, such as
             ``scheduler.timesteps``.
+
+    Raises:
+        UserError: The model is not calibrated, or frozen already.
     """
+    require_calibrated(model)
     state = state_of(model)
     if state.moment.table is not None:
         raise UserError("the model is frozen already. Freeze a copy that was not frozen yet.")

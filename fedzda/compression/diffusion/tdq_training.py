@@ -8,11 +8,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from fedzda.base import UserError
 from fedzda.compression.diffusion.calls import tensor_of
 from fedzda.compression.diffusion.config import TDQTrainingConfig
 from fedzda.compression.diffusion.sampling import trajectory_points
-from fedzda.compression.diffusion.tdq import random_batch, set_mode, state_of, tdq_layers
+from fedzda.compression.diffusion.tdq import (
+    random_batch,
+    refuse_frozen,
+    require_calibrated,
+    set_mode,
+    state_of,
+    tdq_layers,
+)
 
 Progress = Callable[[int, float], None]
 """Called with the number of a step and its loss."""
@@ -50,8 +56,12 @@ def train_tdq(
         config: Steps and step sizes.
         rng: CPU generator of images, time steps and noise; dropout uses torch's own.
         progress: Called after every step.
+
+    Raises:
+        UserError: The model is not calibrated, or frozen.
     """
-    _refuse_frozen(model)
+    require_calibrated(model)
+    refuse_frozen(model, "trained")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not _fixed(model, name))
     model.train()
@@ -91,10 +101,15 @@ def train_tdq_ptq(
         sampling_steps: Steps of the trajectories.
         clip: Clip predicted images to [-1, 1] on the way.
         progress: Called after every step.
+
+    Raises:
+        UserError: The model is not calibrated, or frozen.
     """
-    _refuse_frozen(model)
+    require_calibrated(model)
+    refuse_frozen(model, "trained")
     if state_of(model).config.method not in ("tdq", "lsq", "per-step"):
         return []
+    model.eval()  # trajectories and activations without dropout
     layers = list(tdq_layers(model).values())
     learned = [p for layer in layers for p in layer.input_quantizer.source.parameters()]
     model.requires_grad_(False)
@@ -155,8 +170,3 @@ def _optimise(
 def _fixed(model: nn.Module, name: str) -> bool:
     """Steps of static methods are what calibration found."""
     return name.endswith("source.step") and state_of(model).config.method.startswith("static")
-
-
-def _refuse_frozen(model: nn.Module) -> None:
-    if any(layer.weight_step.fixed is not None for layer in tdq_layers(model).values()):
-        raise UserError("a frozen model cannot be trained. Train before freeze_tdq.")

@@ -25,7 +25,7 @@ VARIANTS = {
         ("quantized", "quantized", "Quantized", "trained or tested with few bits"),
         ("int8", "int8", "Int8", "trained as full, tested in ONNX Runtime with integers"),
         ("onnx", "onnx", "Onnx", "a finished model from an ONNX file, tested in ONNX Runtime"),
-        ("auto", "full", "Auto", "the widest form that fits memory and deadline"),
+        ("auto", "full", "Auto", "the first form that fits memory and deadline"),
     ),
     **family(
         _VARIANTS,

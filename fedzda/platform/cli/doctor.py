@@ -13,6 +13,7 @@ import typer
 from fedzda.platform.cli.text import human_bytes, table
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_UNSET = "not set; only needed where a path names it"
 _CGROUP_LIMITS = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -51,7 +52,8 @@ def _machine() -> list[tuple[str, str]]:
         ("cache folder", f"{cache} ({_cache_state(cache)})"),
     ]
     data = os.environ.get("FEDZDA_DATA")
-    rows.append(("FEDZDA_DATA", data or "not set; only needed where a path names it"))
+    gone = "" if not data or Path(data).is_dir() else " (there is NO such folder)"
+    rows.append(("FEDZDA_DATA", f"{data}{gone}" if data else _UNSET))
     return rows
 
 
@@ -109,9 +111,10 @@ def _read(path: str) -> str:
 
 
 def _cache_state(folder: Path) -> str:
-    if not folder.exists():
-        return "will be made when needed"
-    if not os.access(folder, os.W_OK):
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
         return "NOT writable: set FEDZDA_CACHE to another folder"
+    if there != folder:
+        return "will be made when needed"
     files = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return f"{human_bytes(files)} of prepared data; may be deleted at any time"

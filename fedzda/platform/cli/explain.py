@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from fedzda.base import StrictConfig
+
+_MOST_NAMED = 3
 
 
 def explain(
@@ -132,6 +135,8 @@ def _unknown(place: _Place, part: str) -> Exception:
     if not place.path:
         known += [name for names in KINDS.values() for name in names if name not in known]
     hint = suggestion(part, known, KEY_SIMILARITY)
+    if deeper := _deeper(place, part):
+        hint = f" Did you mean {' or '.join(map(repr, deeper[:_MOST_NAMED]))}?"
     if not place.path:
         kinds = [
             names[0] if names else kind for kind, names in KINDS.items() if part in entries(kind)
@@ -140,6 +145,21 @@ def _unknown(place: _Place, part: str) -> Exception:
     inside = f" in '{place.path}'" if place.path else ""
     listed = ", ".join(known) or "nothing, it is a single value"
     return UserError(f"there is no '{part}'{inside}.{hint} Known: {listed}.")
+
+
+def _deeper(place: _Place, key: str) -> list[str]:
+    """Dotted names of a key in the blocks, or in the components, that can stand in a place."""
+    from fedzda.base import UserError
+    from fedzda.platform.config.problems import inside
+    from fedzda.platform.plugins import config_class, entries
+
+    found = inside(place.block, key) if place.block else []
+    kind = place.slot_kind if place.component is None else None
+    for name in entries(kind) if kind else ():
+        with contextlib.suppress(UserError):  # a plug-in that cannot be imported is none to propose
+            if key in config_class(kind or "", name).model_fields:
+                found.append(name)
+    return [f"{place.path}.{name}.{key}".lstrip(".") for name in found]
 
 
 def _component_text(place: _Place) -> str:

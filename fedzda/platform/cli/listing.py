@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def _rows(kind: str) -> list[tuple[str, str]]:
         from fedzda.platform.lifecycle.load import shipped_lives
 
         known = sorted({**shipped(), **shipped_lives()}.items())
-        return [(name, _first_line(path)) for name, path in known]
+        return [(name, _first_sentence(path)) for name, path in known]
     from fedzda.platform.plugins import entries
 
     return [(name, entry.summary) for name, entry in sorted(entries(kind).items())]
@@ -53,7 +54,9 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatch(name, pattern) or pattern in name
 
 
-def _first_line(path: Path) -> str:
-    """The comment in the first line of a shipped file, which says what it is."""
-    with path.open(encoding="utf-8") as file:
-        return file.readline().lstrip("# ").rstrip(".\n")
+def _first_sentence(path: Path) -> str:
+    """That of the comment with which a shipped file begins, which says what it is."""
+    block = re.match(r"(#.*[^#\s].*\n)*", path.read_text(encoding="utf-8"))
+    assert block is not None
+    text = " ".join(line.lstrip("# ") for line in block[0].splitlines())
+    return re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)[0].strip().rstrip(".")

@@ -15,7 +15,8 @@ def new_plugin(
 ) -> None:
     """Write a package with components of your own.
 
-    Model, task, data set, partitioner and strategy in a file each, with tests. Overwrites nothing.
+    Model, task, data set, partitioner, strategy and variant in a file each, with tests. Overwrites
+    nothing.
     """
     from fedzda.platform.scaffold.write import write_plugin
 

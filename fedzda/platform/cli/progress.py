@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ class Progress:
         self.quiet = quiet
         self.run_folder: Path | None = None
         self._bar: RichProgress | None = None
-        self._bytes = 0
+        self._bytes: int | None = None
         self._known = ""
 
     def start(self, simulation: Any, run_folder: Path) -> None:
@@ -47,6 +48,8 @@ class Progress:
         """A round is done; ``row`` is its line of rounds.jsonl and ``eta_sec``."""
         if self.quiet:
             return
+        if self._bytes is None:
+            self._bytes = self._bytes_before(row["round"])
         self._bytes += sum(row["bytes"].values())
         self._known = _figures(row["metrics"]) or self._known
         parts = [
@@ -62,6 +65,14 @@ class Progress:
             self.console.print(line, markup=False)
         else:
             self._bar.update(self._bar.task_ids[0], completed=row["round"], note=line)
+
+    def _bytes_before(self, round_: int) -> int:
+        """What was sent in earlier rounds, which a run that goes on has written down."""
+        file = None if self.run_folder is None else self.run_folder / "rounds.jsonl"
+        if round_ == 1 or file is None or not file.is_file():
+            return 0
+        rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+        return sum(sum(row["bytes"].values()) for row in rows if row["round"] < round_)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """All rounds are done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +26,9 @@ def sweep(
         list[str] | None,
         typer.Option("--only", metavar="axis=value,…", help="Cells of these values; repeatable."),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at once.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Cells at once, at most one per core.")
+    ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the cells and what they will cost.")
     ] = False,
@@ -39,11 +42,16 @@ def sweep(
 
     Every finished cell leaves a small JSON file; the sweep goes on where it stopped.
     """
+    from fedzda.platform.engines.base import cores
     from fedzda.platform.sweep.cells import expand, select
     from fedzda.platform.sweep.load import load_sweep
 
     found = load_sweep(source)
     cells = select(expand(found), only or [])
+    if jobs > cores():
+        told = f"--jobs is {jobs}, and {cores()} cores can be used: so many cells run at once."
+        typer.echo(told, err=True)
+        jobs = cores()
     if dry_run:
         from fedzda.platform.sweep.plan import plan
 
@@ -114,5 +122,8 @@ class _Progress:
 
 def _tell(found: Sweep, failures: list[Failure]) -> None:
     typer.echo(f"{len(failures)} cells failed. Once the cause is gone, run them again with:")
-    rows = [(f"fedzda sweep {found.source} --only {f.cell.text}", f"# {f.log}") for f in failures]
+    rows = [
+        (f"fedzda sweep {quote(found.source)} --only {quote(f.cell.text)}", f"# {f.log}")
+        for f in failures
+    ]
     typer.echo(table(rows, indent=2))

@@ -85,8 +85,16 @@ def _lines(folder: Path, console: Any) -> None:
 
 def read_status(folder: Path) -> dict[str, Any]:
     """``status.json``, and as ``age`` the seconds since the last sign of life."""
+    from fedzda.base import UserError
+
     path = folder / "status.json"
-    status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"'{path}' is not readable JSON: {error}. Go on with the run, which writes it anew: "
+            f"fedzda resume {folder}"
+        ) from error
     return {**status, "age": max(0.0, time.time() - path.stat().st_mtime)}
 
 
@@ -100,11 +108,9 @@ def state_of(status: dict[str, Any]) -> str:
 
 def read_rounds(folder: Path) -> list[dict[str, Any]]:
     """The rows of ``rounds.jsonl``; a last line that is only half there is left out."""
-    path = folder / "rounds.jsonl"
-    if not path.exists():
-        return []
-    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+    from fedzda.platform.files import read_json_lines
+
+    return read_json_lines(folder / "rounds.jsonl")
 
 
 def frame(folder: Path) -> str:
@@ -164,4 +170,4 @@ def _bytes(rows: list[dict[str, Any]]) -> str:
 
 def _clients(rows: list[dict[str, Any]]) -> str:
     failed = sum(row["clients"]["failed"] for row in rows)
-    return f"{rows[-1]['clients']['sampled']} in the last round, {failed} failed in all"
+    return f"{rows[-1]['clients']['sampled']} in the last round, {failed} lost to errors in all"

@@ -62,7 +62,20 @@ class Comparison:
             for line in body:
                 table.add_row(*line)
             console.print(table)
+        if self.unpaired:
+            console.print(self.unpaired)
         return out.getvalue()
+
+    @property
+    def unpaired(self) -> str:
+        """Which groups have no difference to the first one, and why; empty: all have one."""
+        without = [row["run"] for row in self.rows[1:] if not row["pairs"]]
+        if not without:
+            return ""
+        return (
+            f"No difference to {self.labels[0]} is shown for {', '.join(without)}: pairs need two "
+            "seeds in common, or one run each of the same seed and of data dealt in the same way."
+        )
 
     def tables(self) -> Tables:
         """Title, headings and lines of each table of :meth:`text` that has lines."""

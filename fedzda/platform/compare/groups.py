@@ -71,12 +71,20 @@ def _groups(runs: list[Measured]) -> list[Group]:
             copy += 1
         found.setdefault((key, copy), []).append(run)
     gathered = [sorted(own, key=lambda run: run.seed) for own in found.values()]
+    return [Group(label, own) for label, own in zip(_labels(gathered), gathered, strict=True)]
+
+
+def _labels(gathered: list[list[Measured]]) -> list[str]:
+    """Names; those that several groups have with the strategy, where it tells them apart."""
     names = [own[0].name for own in gathered]
-    labels = [
-        name if names.count(name) == 1 else f"{name} #{names[: i + 1].count(name)}"
-        for i, name in enumerate(names)
-    ]
-    return [Group(label, own) for label, own in zip(labels, gathered, strict=True)]
+    full = [f"{own[0].name} ({own[0].config.get('strategy.name')})" for own in gathered]
+    told = []
+    for i, (name, longer) in enumerate(zip(names, full, strict=True)):
+        number = names[: i + 1].count(name)
+        equal = [other for other, own in zip(full, names, strict=True) if own == name]
+        distinct = len(set(equal)) == len(equal)
+        told.append(name if len(equal) == 1 else longer if distinct else f"{name} #{number}")
+    return told
 
 
 def differences(groups: list[Group]) -> dict[str, list[str]]:

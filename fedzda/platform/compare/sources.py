@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fedzda.base import UserError
+from fedzda.platform.fairness import INTERVALS
 from fedzda.platform.report.data import main_metric
 from fedzda.platform.report.load import ClientValues, client_values, read_run
 from fedzda.platform.report.units import metric_of
@@ -96,7 +97,10 @@ def _from_run(path: Path) -> Measured:
     metric = main_metric(run)
     figures = run.summary.get("metrics", {}).get(metric) or {}
     if not figures.get("n"):
-        raise UserError(f"run '{path}' evaluated no client: set evaluate.every above 0.")
+        raise UserError(
+            f"run '{path}' evaluated no client: set evaluate.every above 0, and data.test_fraction "
+            "too."
+        )
     config = {
         key: value
         for key, value in flatten(run.config).items()
@@ -149,7 +153,13 @@ def _from_result(path: Path, data: dict[str, Any], named: Sequence[str]) -> Meas
     """
     stage = next(iter(data["figures"]))
     figures = dict(data["figures"][stage])
-    clients = {int(k): float(v) for k, v in data["clients"].get(stage, {}).items()}
+    stored = data["clients"].get(stage, {})
+    clients = {int(k): float(v) for k, v in stored.items() if v is not None}
+    if any(figures.get(key) is None for key in INTERVALS):
+        raise UserError(
+            f"result '{path}' has no mean over the clients: none of them had a value in one of "
+            "its last rounds. Leave it out."
+        )
     labels = {axis: str(value) for axis, value in data["cell"].items()}
     values = ClientValues(
         round=int(data.get("rounds", 0)),
@@ -162,7 +172,7 @@ def _from_result(path: Path, data: dict[str, Any], named: Sequence[str]) -> Meas
         path=path,
         name=", ".join(labels[axis] for axis in named if axis in labels) or path.stem,
         seed=int(data["seed"]),
-        config=labels,
+        config=labels | flatten(data.get("point", {})),
         data={axis: value for axis, value in labels.items() if axis != "arm"},
         metric=str(data["metric"]),
         higher_is_better={str(data["metric"]): metric_of(data).higher_is_better},

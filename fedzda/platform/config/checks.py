@@ -218,6 +218,13 @@ def _privacy_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterat
             "calibrated for whole cohorts, of which every client is part with the same chance. "
             "Leave one of the two out.",
         )
+    if _value(model, raw, ("scenario",)) is not None:
+        yield Problem(
+            ("scenario",),
+            "'scenario' cannot be combined with 'privacy': clients without samples of a phase "
+            "answer without clipping and noise, which tells that they have none. Leave one of the "
+            "two out.",
+        )
     action = _value(model, raw, ("on_client_error",))
     if action == "skip" or (action == "retry" and _value(model, raw, ("min_success",)) != 1):
         yield Problem(

@@ -47,6 +47,11 @@ class VariantConfig(StrictConfig):
         """Whether its devices take part in training."""
         return True
 
+    @property
+    def settled(self) -> VariantConfig | None:
+        """The form that devices run; None where it is still to be chosen."""
+        return self
+
     def candidates(self) -> list[VariantConfig]:
         """Forms to choose from by memory and deadline, the best first; none: it is one itself."""
         return []
@@ -65,7 +70,8 @@ class DevicesConfig(StrictConfig):
     name: str
 
     def variants(self) -> list[VariantConfig]:
-        """The forms of the model that devices run, by class; none: all run the full one."""
+        """The forms of the model that devices run, by class, and after these all that may be
+        chosen for them; none: all run the full one."""
         return []
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:

@@ -37,7 +37,7 @@ class Loaded:
     Attributes:
         config: The validated configuration, every default filled in.
         origins: Dotted key to ``sim.yaml:12``, ``override`` or ``default``, one per value.
-        folder: Folder of the YAML file: relative paths and plug-ins are looked up there.
+        folder: Where relative paths and plug-ins are looked up, see :func:`folder_of`.
         overrides: The overrides as given.
         source: The YAML file.
     """
@@ -70,11 +70,36 @@ def find_source(source: str | Path) -> tuple[Path, str]:
         return known[name], known[name].name
     if path.is_dir():
         raise UserError(f"'{name}' is a folder. Name a YAML file in it.")
+    from fedzda.platform.lifecycle.load import shipped_lives
+
+    if name in shipped_lives():
+        raise UserError(_is_life(name))
     hint = suggestion(path.stem, known, KEY_SIMILARITY)
     raise UserError(
         f"there is no file '{name}', and no shipped simulation of that name.{hint} "
         f"Shipped: {', '.join(known)}."
     )
+
+
+def _is_life(label: str) -> str:
+    """Where a single simulation is asked for."""
+    return (
+        f"{label} is the life of a model: it has 'stages', each of them a simulation or a command. "
+        f"Run it with: fedzda run {label}"
+    )
+
+
+def folder_of(path: Path) -> Path:
+    """Where relative paths and plug-ins of a YAML file are looked up: the folder that it lies in.
+
+    For the resolved file in a run folder it is the folder of the file that the run was made from.
+    """
+    folder = path.parent.resolve()
+    if all((folder / name).is_file() for name in ("meta.json", "status.json")):
+        from fedzda.platform.runs import Run
+
+        return Run(folder).source
+    return folder
 
 
 def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
@@ -89,7 +114,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
     """
     path, label = find_source(source)
     document = load_file(path, label)
-    plugins.add_plugin_folder(path.parent)
+    folder = folder_of(path)
+    plugins.add_plugin_folder(folder)
     sources = Sources(label, dict(document.lines))
     repeated = [Problem((), sentence, line=line) for line, sentence in document.problems]
     data = {} if document.data is None else document.data
@@ -97,6 +123,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
         raise UserError(f"{label}:1: the file should be a block of keys such as 'name: …'.")
     if "base" in data and "strategy" not in data:
         raise UserError(f"{label} is a sweep: it has 'base'. Run it with: fedzda sweep {label}")
+    if "stages" in data and "strategy" not in data:
+        raise UserError(_is_life(label))
     data, unusable = apply_overrides(data, overrides, sources)
     data = _lists_as_blocks(data, sources)
     not_applied = [Problem((), sentence, override=text) for text, sentence in unusable]
@@ -106,7 +134,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
         raise UserError(*rendered)
     named = Sources(path.name, sources.lines, sources.overrides)
     origins = {dotted(key): _origin(key, data, named) for key, _ in leaves(plain(config))}
-    return Loaded(config, origins, path.parent.resolve(), list(overrides), path)
+    return Loaded(config, origins, folder, list(overrides), path)
 
 
 def from_dict(
@@ -270,7 +298,7 @@ def _name_problem(slot: Slot, value: Mapping[str, Any], path: KeyPath) -> Proble
     known = sorted(plugins.entries(slot.kind))
     if slot.target and "target" in value:
         if isinstance(value["target"], str):
-            return None
+            return _two_names(value, path, known)
         return Problem((*path, "target"), f"'{dotted(path)}.target' should be text.")
     if "name" not in value:
         sentence = f"missing key '{dotted(path)}.name'. Choose one of: {', '.join(known)}."
@@ -278,6 +306,19 @@ def _name_problem(slot: Slot, value: Mapping[str, Any], path: KeyPath) -> Proble
     if value["name"] in known:
         return None
     return choice((*path, "name"), value["name"], known)
+
+
+def _two_names(value: Mapping[str, Any], path: KeyPath, known: list[str]) -> Problem | None:
+    """A block that names a component of ours beside one of the user's, which alone would count."""
+    name, target, block = value.get("name"), value["target"], dotted(path)
+    if name not in known or name == target.rpartition(":")[2]:  # which is the name that it has
+        return None
+    return Problem(
+        (*path, "name"),
+        f"'{block}.name' is '{name}', and '{block}.target' is '{target}': both say what stands "
+        "there. Leave one of them out; an override that replaces the whole block is "
+        f"{block}='{{name: {name}}}'.",
+    )
 
 
 def _with_default_name(field: FieldInfo, value: Mapping[str, Any]) -> Mapping[str, Any]:

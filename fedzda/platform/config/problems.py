@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from fedzda.base import StrictConfig, UserError
@@ -74,15 +75,20 @@ def choice(path: KeyPath, value: Any, known: Iterable[str]) -> Problem:
     return Problem(path, f"'{dotted(path)}' is {shown(value)}.{hint} Choose one of: {listed}.")
 
 
-def unknown_key(path: KeyPath, accepted: Sequence[str], others: Sequence[str] = ()) -> Problem:
+def unknown_key(
+    path: KeyPath, accepted: Sequence[str], others: Sequence[str] = (), holders: Sequence[str] = ()
+) -> Problem:
     """A key that nothing reads.
 
     Args:
         path: The key.
         accepted: Keys of the block.
         others: Components that could stand here and know the key.
+        holders: Those of ``accepted`` that hold a block which knows the key.
     """
+    deeper = " or ".join(f"'{dotted((*path[:-1], key, path[-1]))}'" for key in holders)
     hint = suggestion(str(path[-1]), accepted, KEY_SIMILARITY)
+    hint = f" Did you mean {deeper}?" if deeper else hint
     listed = ", ".join(accepted) or "no keys"
     sentence = f"unknown key '{dotted(path)}'.{hint} Accepted here: {listed}."
     if others:
@@ -95,10 +101,9 @@ def unknown_key(path: KeyPath, accepted: Sequence[str], others: Sequence[str] = 
 
 def _knowing(model: type[StrictConfig], raw: Mapping[str, Any], path: KeyPath) -> list[str]:
     """Components that could stand in the block around a key and know the key."""
-    if len(path) < 2:
+    if len(path) < 2 or path[-1] == "name":
         return []
-    field = block_at(model, raw, path[:-2]).model_fields.get(str(path[-2]))
-    slot = next((m for m in field.metadata if isinstance(m, Slot)), None) if field else None
+    slot = _slot(block_at(model, raw, path[:-2]).model_fields.get(str(path[-2])))
     found: list[str] = []
     if slot is None:
         return found
@@ -107,6 +112,36 @@ def _knowing(model: type[StrictConfig], raw: Mapping[str, Any], path: KeyPath) -
             if path[-1] in plugins.config_class(slot.kind, name).model_fields:
                 found.append(name)
     return found
+
+
+def _slot(field: FieldInfo | None) -> Slot | None:
+    """The mark of a field that holds a component; None for any other."""
+    return next((m for m in field.metadata if isinstance(m, Slot)), None) if field else None
+
+
+def inside(block: type[StrictConfig], key: str) -> list[str]:
+    """Fields of a block that hold a block which knows a key."""
+    return [
+        name
+        for name, field in block.model_fields.items()
+        if any(key in inner.model_fields for inner in block_classes(field.annotation))
+    ]
+
+
+def _as_block(model: type[StrictConfig], raw: Mapping[str, Any], path: KeyPath, text: str) -> str:
+    """How the block that ``text`` stands for is written; empty where blocks there have no name."""
+    field = block_at(model, raw, path[:-1]).model_fields.get(str(path[-1]))
+    slot = _slot(field)
+    if slot is not None and slot.target and ":" in text:
+        return f"Write {path[-1]}: {{target: {text}}}."
+    if slot is not None:
+        known = sorted(plugins.entries(slot.kind))
+    else:
+        named = map(_default_name, block_classes(field.annotation) if field else [])
+        known = [name for name in named if isinstance(name, str)]
+    if text in known:
+        return f"Write {path[-1]}: {{name: {text}}}."
+    return f"Write {path[-1]}: {{name: …}}, with one of: {', '.join(known)}." if known else ""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -149,8 +184,10 @@ def _problem(
     first = details[0]
     kind, value = first["type"], first["input"]
     if kind == "extra_forbidden":
-        accepted = list(block_at(model, raw, path[:-1]).model_fields)
-        return unknown_key(path, accepted, _knowing(model, raw, path))
+        block = block_at(model, raw, path[:-1])
+        known = list(block.model_fields)
+        holders = inside(block, str(path[-1]))
+        return unknown_key(path, known, _knowing(model, raw, path), holders)
     if kind == "missing":
         about = describe(model, raw, path)
         return Problem(path, f"missing key '{dotted(path)}'. {about or 'Add it.'}", True)
@@ -166,9 +203,11 @@ def _problem(
     if options is not None:
         return choice(path, value, options)
     rule = " or ".join(dict.fromkeys(_rule(detail) for detail in details))
-    about = describe(model, raw, path) if kind == "string_pattern_mismatch" else ""
-    if kind == "model_type" and isinstance(value, str):
-        about = f"Write {path[-1]}: {{name: {value}}}."
+    about = ""
+    if kind == "string_pattern_mismatch":
+        about = describe(model, raw, path) or describe(model, raw, path[:-1])
+    if kind in ("model_type", "model_attributes_type") and isinstance(value, str):
+        about = _as_block(model, raw, path, value)
     return Problem(path, f"{_should(path, rule, value)}{' ' if about else ''}{about}")
 
 

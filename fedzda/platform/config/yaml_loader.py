@@ -161,8 +161,14 @@ def _unique_keys(
         if not isinstance(key_node, yaml.ScalarNode) or not isinstance(_scalar(key_node), str):
             shown = getattr(key_node, "value", "")
             shown = shown if isinstance(shown, str) else "[…]"
-            raise _error(key_node, f"the key {shown or '(empty)'} is not text; put it in quotes")
+            note = "; put it in quotes"
+            if re.fullmatch(r"[0-9]+", shown) and _left_out(value):
+                note = "; a decimal number has a point, a comma begins the next key"
+            raise _error(key_node, f"the key {shown or '(empty)'} is not text{note}")
         key = key_node.value
+        if ":" in key and key_node.style is None and _left_out(value):
+            first, _, rest = key.partition(":")
+            raise _error(key_node, f"a blank is missing in '{key}'. Write '{first}: {rest}'")
         where = (*path, key)
         if where in document.lines:
             dotted = ".".join(map(str, where))
@@ -173,6 +179,11 @@ def _unique_keys(
             continue
         document.lines[where] = line
         yield key, value
+
+
+def _left_out(node: yaml.Node) -> bool:
+    """Whether nothing stands where a value should."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None and not node.value
 
 
 def _number(text: str) -> int:
@@ -229,10 +240,24 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
     if isinstance(error, _OurError):
         return f"{problem}."
     if "\\t" in problem:
-        return "a tab is used to indent. Use spaces."
-    if "mapping values are not allowed" in problem:
+        return "a tab is used to indent, or stands between words. Use spaces."
+    values = "mapping values are not allowed" in problem
+    if (values and _begins_line(error)) or "but found '<block" in problem:
+        return "the line is not indented like those above it. Give keys of a block one indent."
+    if values:
         return "a second ':' in one line. Put the value in quotes, or start a new line."
     if "expected a single document" in str(error):
         return "a second document starts here ('---'). One file holds one simulation."
     context = f" {error.context}" if error.context else ""
+    begin = error.context_mark
+    if context and begin and begin.line + 1 != _line_of(error):
+        context += f" that begins in line {begin.line + 1}"
     return f"not valid YAML: {problem}{context}. Check indentation, quotes and brackets."
+
+
+def _begins_line(error: yaml.MarkedYAMLError) -> bool:
+    """Whether nothing but a key stands before the place of an error in its line."""
+    mark = error.problem_mark
+    if mark is None or mark.buffer is None:
+        return False
+    return ":" not in mark.buffer[mark.pointer - mark.column : mark.pointer]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedzda.base import UserError
 from fedzda.platform import plugins
@@ -15,6 +15,9 @@ from fedzda.platform.config.yaml_loader import load_file
 from fedzda.platform.conformance.findings import Broken, Finding, reason
 from fedzda.platform.conformance.subject import Subject, subject_of
 from fedzda.platform.conformance.tiny import DIGITS
+
+if TYPE_CHECKING:
+    from fedzda.platform.runs import Run
 
 Rule = tuple[str, Callable[["Bench"], None]]
 """What is checked, and the function that raises :class:`Broken` where it does not hold."""
@@ -29,12 +32,14 @@ class Bench:
         base: The simulation it is put into.
         folder: Where relative paths of that simulation start.
         output: Where runs may be written; goes when the check is over.
+        kept: Runs that several rules look at, by what they are.
     """
 
     subject: Subject
     base: Mapping[str, Any]
     folder: Path
     output: Path
+    kept: dict[str, Run] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ import numpy as np
 
 from fedzda.platform.conformance import runs
 from fedzda.platform.conformance.findings import Broken
-from fedzda.platform.conformance.run_rules import RESUMES, RUNS_TWICE, SINGLE_SAMPLE, config_of
+from fedzda.platform.conformance.run_rules import (
+    RESUMES,
+    RUNS_TWICE,
+    SINGLE_SAMPLE,
+    config_of,
+    straight,
+)
 from fedzda.platform.parts import build_strategy
 from fedzda.platform.simulation import Simulation
 
@@ -26,7 +32,7 @@ def moves_the_model(bench: Bench) -> None:
     """Two rounds change the global model."""
     config = config_of(bench)
     before = Simulation.build(config, bench.folder).model.state_dict()
-    after = runs.last(runs.play(config, bench.folder)).arrays
+    after = runs.last(straight(bench)).arrays
     if all(np.array_equal(after[name], value.numpy()) for name, value in before.items()):
         raise Broken(
             "two rounds left every weight as it was: aggregate_train must return the new model as "
@@ -39,7 +45,7 @@ def asks_the_cohort(bench: Bench) -> None:
     if "target" in bench.subject.block:
         return  # a Flower strategy as it is draws its clients by rules of its own
     config = config_of(bench)
-    run = runs.play(config, bench.folder)
+    run = straight(bench)
     wanted = config.strategy.clients_per_round
     for line in (run.path / "rounds.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

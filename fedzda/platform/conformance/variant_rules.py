@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedzda.base import Turn, Variant
+from fedzda.base import Cost, ImageSpec, Turn, Variant
+from fedzda.platform import plugins
 from fedzda.platform.config import VariantConfig
-from fedzda.platform.conformance.findings import Broken
+from fedzda.platform.conformance.findings import Broken, reason
 from fedzda.platform.conformance.model_rules import built
 from fedzda.platform.conformance.run_rules import RESUMES, RUNS_TWICE, SINGLE_SAMPLE, config_of
 from fedzda.platform.data.dealing import dealt, image_of
@@ -34,6 +35,7 @@ class Placed(NamedTuple):
     model: nn.Module
     task: Any
     batch: dict[str, torch.Tensor]
+    image: ImageSpec
 
 
 def placed(bench: Bench) -> Iterator[Placed]:
@@ -42,7 +44,13 @@ def placed(bench: Bench) -> Iterator[Placed]:
     model, task, batch = built(bench)
     image = task.given(image_of(dealt(config_of(bench), bench.folder)))
     for own in config.candidates() or [config]:
-        yield Placed(own, load_variant(own, model, image), model, task, batch)
+        try:
+            form = load_variant(own, model, image)
+        except TypeError as error:
+            raise Broken(
+                f"it cannot be made as Class(config, model, image): {reason(error)}"
+            ) from error
+        yield Placed(own, form, model, task, batch, image)
 
 
 def _config(bench: Bench) -> VariantConfig:
@@ -61,15 +69,33 @@ def fits(bench: Bench) -> None:
         lacking = [name for name in _METHODS if not callable(getattr(own.form, name, None))]
         if lacking:
             raise Broken(f"it must have the methods {', '.join(lacking)} (fedzda.base.Variant).")
-        if not isinstance(own.form.personal, bool):
-            raise Broken(f"personal must be True or False (got {own.form.personal!r}).")
+        personal = getattr(own.form, "personal", None)
+        if not isinstance(personal, bool):
+            raise Broken(f"personal must be True or False (got {personal!r}).")
         device_model = own.form.build(own.model, _TRAINING)
         if not isinstance(device_model, nn.Module):
             raise Broken(f"build must return a torch module (got {type(device_model).__name__}).")
+        _answers_alike(own)
         _train(own, device_model)
 
 
 _METHODS = ("build", "calibrate", "hooks", "deploy", "to_global", "cost")
+
+
+def _answers_alike(own: Placed) -> None:
+    """What is deployed answers in the shapes of the global model, which the task reads."""
+    with torch.no_grad():
+        found, wanted = (
+            {name: tuple(value.shape) for name, value in answers.items()}
+            for answers in (_answers(own), _named(own.task.outputs(own.model.eval(), own.batch)))
+        )
+    if found != wanted:
+        name = next(n for n in {**wanted, **found} if found.get(n) != wanted.get(n))
+        raise Broken(
+            f"for {len(own.batch['image'])} images the deployed model gives {found.get(name)} and "
+            f"the global model {wanted.get(name)} ({name}): a form keeps the shape of the answers, "
+            "or the task cannot read them."
+        )
 
 
 def _train(own: Placed, device_model: nn.Module) -> None:
@@ -137,14 +163,34 @@ def comes_back(bench: Bench) -> None:
 def _to_global(
     own: Placed, device_model: nn.Module, sent: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    arrays, coverage = own.form.to_global(device_model, _TRAINING)
+    found: Any = own.form.to_global(device_model, _TRAINING)
+    if not (isinstance(found, tuple) and [isinstance(part, dict) for part in found] == [True] * 2):
+        raise Broken(
+            "to_global must return two dictionaries: arrays in the shapes of the global model, and "
+            f"the coverage of those that are not whole (got {type(found).__name__})."
+        )
+    arrays, coverage = found
     for name, value in arrays.items():
+        if not isinstance(value, np.ndarray | np.generic):  # sums of () are scalars
+            raise Broken(
+                f"to_global must bring '{name}' as a NumPy array (got {type(value).__name__}; "
+                "fedzda.clients.weights.snapshot makes them)."
+            )
         if name not in sent:
-            raise Broken(f"to_global brings '{name}', which the global model does not have.")
+            raise Broken(
+                f"to_global brings '{name}', which the global model does not have: use the names "
+                "of the global model, and leave out what the device keeps to itself."
+            )
         if np.shape(value) != sent[name].shape:
             raise Broken(
                 f"to_global must bring '{name}' in the shape of the global model, "
-                f"{sent[name].shape} (got {np.shape(value)})."
+                f"{sent[name].shape} (got {value.shape}): put the entries where they were taken "
+                "from, and mark them in the coverage."
+            )
+        if value.dtype != sent[name].dtype:
+            raise Broken(
+                f"to_global must bring '{name}' in the type of the global model, "
+                f"{sent[name].dtype} (got {value.dtype})."
             )
     for name, held in coverage.items():
         if name not in arrays or held.dtype != bool or held.shape != sent[name].shape:
@@ -199,19 +245,40 @@ def _deployed(own: Placed) -> nn.Module:
 
 def _answers(own: Placed) -> dict[str, torch.Tensor]:
     with torch.no_grad():
-        found = own.task.outputs(_deployed(own), own.batch)
-    return found if isinstance(found, dict) else {"answer": found}
+        return _named(own.task.outputs(_deployed(own), own.batch))
+
+
+def _named(outputs: Any) -> dict[str, torch.Tensor]:
+    return outputs if isinstance(outputs, dict) else {"answer": outputs}
 
 
 def has_a_cost(bench: Bench) -> None:
-    """What it takes on a device is known, in whole numbers."""
+    """What it takes on a device is known, in whole numbers, and not more than the full model."""
     for own in placed(bench):
         cost = own.task.cost(own.form, own.model)
+        if not isinstance(cost, Cost):
+            raise Broken(f"cost must return a fedzda.base.Cost (got {type(cost).__name__}).")
         for name, value in asdict(cost).items():
             if not isinstance(value, int) or value <= 0 or not math.isfinite(value):
                 raise Broken(f"cost().{name} must be a whole number above 0 (got {value!r}).")
         if cost != own.task.cost(own.form, own.model):
             raise Broken("cost() differs from call to call.")
+        if own.config.trains and not own.config.extends:
+            _gains(cost, own)
+
+
+def _gains(cost: Cost, own: Placed) -> None:
+    """A form is for devices that cannot afford the full model. One that adds to the global model
+    (heads, other architectures) may be larger than the run's own, and so may a finished file."""
+    plain = load_variant(plugins.config_class("variants", "full")(), own.model, own.image)
+    full = asdict(own.task.cost(plain, own.model))
+    more = [name for name, value in asdict(cost).items() if value > full[name]]
+    if more and not any(value < full[name] for name, value in asdict(cost).items()):
+        raise Broken(
+            f"cost().{more[0]} is {getattr(cost, more[0])}, that of the full model "
+            f"{full[more[0]]}, and no other figure is smaller: no device would gain. Count what "
+            "the device model holds and computes."
+        )
 
 
 RULES: dict[str, list[Rule]] = {

@@ -24,7 +24,7 @@ from fedzda.platform.config import InlineConfig, SimulationConfig
 from fedzda.platform.costs.hints import shortened
 from fedzda.platform.costs.rounds import Jobs
 from fedzda.platform.data.store import cache_root
-from fedzda.platform.devices.workload import samples_seen
+from fedzda.platform.devices.work import samples_seen
 from fedzda.platform.engines.grid import FIRST_NODE, REDUCE
 from fedzda.platform.engines.inline import InlineEngine
 from fedzda.platform.records import array_record
@@ -239,7 +239,8 @@ def piloted(simulation: Simulation, share: float, steps: int | None = None) -> I
 
     config = simulation.config
     every = 1 if config.evaluate.every else 0
-    evaluated = min(MOST_EVALUATED, simulation.federation.num_clients)
+    whole = _evaluated_clients(config, simulation.federation.num_clients)
+    evaluated = max(1, min(MOST_EVALUATED, whole))
     wanted: Any = config.engine
     changed: dict[str, Any] = {
         "strategy": shortened(config.strategy, share),

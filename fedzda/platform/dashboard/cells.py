@@ -61,7 +61,8 @@ class Combination:
 def combinations(results: Mapping[str, dict[str, Any]]) -> list[Combination]:
     """The cells of a sweep's result files, in the order of the files.
 
-    Figures of the clients' own models are a combination of their own: their arm is marked.
+    Figures of the clients' own models are a combination of their own: their arm is marked, and
+    that of the global model beside them too where the sweep has no arms.
     """
     found: dict[tuple[tuple[str, str], ...], Combination] = {}
     for content in results.values():
@@ -69,6 +70,8 @@ def combinations(results: Mapping[str, dict[str, Any]]) -> list[Combination]:
             labels = {str(k): str(v) for k, v in content["cell"].items()}
             if stage == _OWN:
                 labels[ARM] = ", ".join([*filter(None, [labels.get(ARM)]), _OWN])
+            elif _OWN in content["figures"]:
+                labels.setdefault(ARM, stage)
             key = tuple(labels.items())
             own = found.setdefault(key, Combination(labels))
             seed = content["seed"]

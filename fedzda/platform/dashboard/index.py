@@ -44,11 +44,12 @@ class RunIndex:
     def cards(self) -> list[RunCard]:
         """All runs as they are now, in the order of their folders' names."""
         with self._lock:
-            self.outside = 0
-            self.lives = {}
-            self._known = {
-                id_: self._read(id_, path) for id_, path in sorted(self._walk(self.root, 1))
-            }
+            lives: dict[str, Path] = {}
+            outside: list[Path] = []
+            found = sorted(self._walk(self.root, 1, lives, outside))
+            self._known = {id_: self._read(id_, path) for id_, path in found}
+            # whole, not bit by bit: pages read them while another request walks
+            self.lives, self.outside = lives, len(outside)
             return [card for _, card in self._known.values()]
 
     def card(self, id_: str) -> RunCard | None:
@@ -94,11 +95,14 @@ class RunIndex:
         known = self._known.get(id_)
         return (
             known
-            if known is not None and known[0] == signature
+            if known is not None and known[0] == signature and not known[1].problem
             else (signature, read_card(id_, path, self.root))
         )
 
-    def _walk(self, folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
+    def _walk(
+        self, folder: Path, depth: int, lives: dict[str, Path], outside: list[Path]
+    ) -> Iterator[tuple[str, Path]]:
+        """Runs; lives and folders that are links to outside are put into what is given."""
         try:
             with os.scandir(folder) as listing:
                 entries = [entry for entry in listing if not entry.name.startswith(".")]
@@ -107,15 +111,16 @@ class RunIndex:
         for entry in entries:
             path = Path(entry.path)
             if entry.is_symlink():  # inside the root it is only a second name
-                self.outside += path.is_dir() and leads_out(path, self.root)
+                if path.is_dir() and leads_out(path, self.root):
+                    outside.append(path)
             elif entry.is_dir() and _printable(entry.name):
                 id_ = path.relative_to(self.root).as_posix()
                 if (path / LIFE).is_file():
-                    self.lives[id_] = path
+                    lives[id_] = path
                 if id_ in self._known or (path / "config.yaml").is_file():
                     yield id_, path
                 elif depth < MAX_DEPTH:
-                    yield from self._walk(path, depth + 1)
+                    yield from self._walk(path, depth + 1, lives, outside)
 
 
 def _changed(path: Path) -> tuple[int, int] | None:

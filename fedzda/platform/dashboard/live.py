@@ -48,8 +48,11 @@ async def run_events(index: RunIndex, run: str, over: Over) -> AsyncIterator[str
 
 
 async def list_events(index: RunIndex, over: Over) -> AsyncIterator[str]:
-    """Runs of the list that changed: a ``message`` with their cells, and the ids that are new."""
-    known: dict[str, Any] | None = None
+    """Runs of the list that changed: ``message`` events with their cells.
+
+    The first has all runs: the page may be older than the stream, which ends while it is hidden.
+    """
+    known: dict[str, Any] = {}
 
     def look() -> dict[str, Any]:
         return changes(index.cards(), time.time())
@@ -58,9 +61,7 @@ async def list_events(index: RunIndex, over: Over) -> AsyncIterator[str]:
         if found is None:
             yield _COMMENT
             continue
-        if known is not None:
-            changed = {id_: cells for id_, cells in found.items() if known.get(id_) != cells}
-            yield event({"runs": changed, "new": [id_ for id_ in found if id_ not in known]})
+        yield event({"runs": {i: cells for i, cells in found.items() if known.get(i) != cells}})
         known = found
 
 

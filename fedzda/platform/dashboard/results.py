@@ -39,22 +39,50 @@ def result_sets(folders: Sequence[Path]) -> dict[str, ResultSet]:
     """All sets in some folders, by name.
 
     A sweep keeps the files of its axes in folders of their own: they are one set. Any other folder
-    with result files is a set of its own. Links to outside are not followed.
+    with result files is a set of its own, and so are other files in the folder of a sweep. Links
+    to outside are not followed.
     """
-    found: dict[str, ResultSet] = {}
-    for folder in folders:
-        root = folder.resolve()
+    found: dict[tuple[str, bool], ResultSet] = {}
+    damaged: list[tuple[str, ...]] = []
+    for root, called in _names([folder.resolve() for folder in folders]).items():
         for path in _files(root, root, 1):
             content = _content(path)
-            sweep = content is not None and _is_cell(content)
-            home = _home(path, content, root) if content is not None and sweep else path.parent
-            name = "/".join([root.name, *home.relative_to(root).parts])
-            own = found.setdefault(f"{name}{'' if sweep else ' '}", ResultSet(name, sweep))
             if content is None:
-                own.skipped += 1
-            else:
-                own.results[path.relative_to(home).with_suffix("").as_posix()] = content
-    return {each.name: each for each in found.values() if each.results}
+                damaged.append((called, *path.parent.relative_to(root).parts))
+                continue
+            sweep = _is_cell(content)
+            home = _home(path, content, root) if sweep else path.parent
+            name = "/".join([called, *home.relative_to(root).parts])
+            own = found.setdefault((name, sweep), ResultSet(name, sweep))
+            own.results[path.relative_to(home).with_suffix("").as_posix()] = content
+    for parts in damaged:
+        _skip(parts, found)
+    for (name, sweep), own in found.items():
+        if not sweep and (name, True) in found:
+            own.name = f"{name} (other files)"
+    return {each.name: each for each in found.values()}
+
+
+def _names(roots: Sequence[Path]) -> dict[Path, str]:
+    """Each root's own name, with as many folders above it as tell it from the others."""
+    each = dict.fromkeys(roots)
+    return {
+        root: next(
+            "/".join(root.parts[-depth:])
+            for depth in range(1, len(root.parts) + 1)
+            if sum(root.parts[-depth:] == other.parts[-depth:] for other in each) == 1
+        )
+        for root in each
+    }
+
+
+def _skip(parts: tuple[str, ...], found: dict[tuple[str, bool], ResultSet]) -> None:
+    """Count a damaged file in a folder: with the others there, or in the sweep around it."""
+    above = ["/".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
+    for key in ((above[0], True), (above[0], False), *((name, True) for name in above[1:])):
+        if key in found:
+            found[key].skipped += 1
+            return
 
 
 def _files(folder: Path, root: Path, depth: int) -> Iterator[Path]:

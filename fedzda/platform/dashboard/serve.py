@@ -64,7 +64,7 @@ def bind(host: str, port: int, token: str | None) -> Bound:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (socket.gaierror, OverflowError) as error:
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise UserError(
             f"--host '{host}' cannot be looked up: {error}. Use 127.0.0.1, or an address of this "
             "machine."

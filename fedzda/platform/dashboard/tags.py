@@ -41,11 +41,15 @@ class Tags:
             ) from error
         if not isinstance(found, dict):
             raise UserError(f"'{FILE}' must map run folders to lists of tags. Mend or remove it.")
-        return {
-            str(run): [str(tag) for tag in tags]
+        wrong = [
+            f"'{FILE}' must map run folders to lists of tags, such as [\"good\"] (found "
+            f"{json.dumps(tags, ensure_ascii=False)} for '{run}'). Mend it."
             for run, tags in found.items()
-            if isinstance(tags, list)
-        }
+            if not isinstance(tags, list)
+        ]
+        if wrong:
+            raise UserError(*wrong)
+        return {run: [str(tag) for tag in tags] for run, tags in found.items()}
 
     def set(self, run: str, text: str) -> None:
         """Replace the tags of a run by those in ``text``, which are separated by commas.

@@ -117,7 +117,15 @@ def _decode(item: RawImage) -> Image.Image:
         return _picture(_to_uint8(item.content, item.where))
     picture = opened(item)
     if picture.mode in _GREY_16_BIT:
-        return Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+        levels = np.asarray(picture)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise UserError(
+                f"image {item.where} holds grey values from {levels.min()} to {levels.max()}: they "
+                "must lie in 0 to 65535; store it with 8 or 16 bits."
+            )
+        return Image.fromarray((levels // 257).astype(np.uint8))
+    if picture.mode == "F":  # Pillow would cut values in [0, 1] to 0 and 1 of 255
+        return _picture(_to_uint8(np.asarray(picture), item.where))
     if _EXIF_ORIENTATION in picture.getexif():
         return ImageOps.exif_transpose(picture)
     return picture

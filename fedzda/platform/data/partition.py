@@ -17,6 +17,9 @@ from fedzda.platform.data.sources.raw import Array
 from fedzda.platform.data.split import Splits, split
 from fedzda.platform.data.wanted import absent, partition_columns
 
+_MOST_CLASSES = 3
+"""Classes that nobody holds, told one by one."""
+
 
 def deal_out(
     config: DataConfig,
@@ -45,9 +48,8 @@ def deal_out(
         if name not in columns:
             raise UserError(absent("data.partition.column", name, columns, "the data set"))
     assign = _partitioner(config, small)
-    partition = Partition(
-        *assign(labels=labels[rows], num_clients=num_clients, rng=numpy_rng(seed, "partition"))
-    )
+    dealt = assign(labels=labels[rows], num_clients=num_clients, rng=numpy_rng(seed, "partition"))
+    partition = _as_partition(dealt, config)
     _check_clients(config, partition)
     partition = partition._replace(indices=rows[partition.indices])
     splits = _splits(config, partition, columns, numpy_rng(seed, "split"))
@@ -119,6 +121,21 @@ def _partitioner(config: DataConfig, columns: dict[str, Array]) -> Any:
     return partial(plugins.load("partitioners", block.name), specific, columns=columns)
 
 
+def _as_partition(dealt: Any, config: DataConfig) -> Partition:
+    """What a partitioner returned, which may be the user's own."""
+    arrays = dealt[:2] if isinstance(dealt, tuple) else ()
+    if len(arrays) == 2 and all(np.ndim(array) == 1 for array in arrays):
+        indices, offsets = map(np.asarray, arrays)
+        return Partition(indices, offsets, *dealt[2:])
+    block = config.partition
+    name = block.target if isinstance(block, TargetConfig) else block.name
+    raise UserError(
+        f"data.partition: '{name}' returned a "
+        f"{type(dealt).__name__} where two arrays are wanted: the rows client by client, and where "
+        "each client begins, with the number of rows at the end. 'fedzda check' says more."
+    )
+
+
 def _check_clients(config: DataConfig, partition: Partition) -> None:
     sizes = np.diff(partition.offsets)
     if config.clients is not None and config.clients != len(sizes):
@@ -164,5 +181,8 @@ def _check_classes(
                 "raise data.max_samples if set, check the labels, or set data.missing_classes "
                 "to allow."
             )
+    if len(problems) > _MOST_CLASSES:
+        more = len(problems) - _MOST_CLASSES
+        problems[_MOST_CLASSES:] = [f"{more} more classes are held by no client."]
     if problems:
         raise UserError(*problems)

@@ -27,7 +27,15 @@ def read(sim: Path, run_config: Mapping[str, Any]) -> Loaded:
     Raises:
         UserError: With all that is wrong with it, or that cannot be deployed.
     """
-    loaded = load_config(sim, shlex.split(str(run_config.get(OVERRIDES, ""))))
+    text = str(run_config.get(OVERRIDES, ""))
+    try:
+        overrides = shlex.split(text)
+    except ValueError as error:
+        raise UserError(
+            f"{OVERRIDES} should be key=value pairs with blanks between them and every quotation "
+            f"mark closed (got '{text}': {error})."
+        ) from error
+    loaded = load_config(sim, overrides)
     problems = problems_of(loaded.config)
     if problems:
         raise UserError(*problems)

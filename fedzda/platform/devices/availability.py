@@ -77,7 +77,8 @@ class Diurnal:
 
 
 class Trace:
-    """Windows from a trace, repeated for ever.
+    """Windows from a trace, repeated for ever. One that ends with the trace goes on in the first,
+    if that opens at once.
 
     Args:
         starts: For each entry of the trace, ascending times at which windows open.
@@ -102,7 +103,11 @@ class Trace:
         entry, now, place = self._find(clients, sec)
         held = place >= self.first[entry]
         end = np.where(held, self.ends[np.maximum(place, 0)], -np.inf)
-        return np.where(end > now + _SAME_SEC, sec - now + end, -np.inf)
+        stays = np.where(end > now + _SAME_SEC, sec - now + end, -np.inf)
+        first = self.first[entry]
+        goes_on = (self.starts[first] <= _SAME_SEC) & (end >= self.periods[entry] - _SAME_SEC)
+        further = np.where(place == first, np.inf, self.ends[first])
+        return stays + np.where(goes_on & (stays > -np.inf), further, 0.0)
 
     def following(self, clients: Ints, sec: float) -> Times:
         """See :class:`Availability`."""

@@ -141,33 +141,45 @@ class ProfilesConfig(DevicesConfig):
         return self
 
     def variants(self) -> list[VariantConfig]:
-        """The form of every entry."""
-        return [entry.variant for entry in self.profiles]
+        """The form of every entry, and after these all that may be chosen for one: the global model
+        is prepared for whatever is chosen, and so is a function of the file alone."""
+        own = [entry.variant for entry in self.profiles]
+        return [*own, *(form for variant in own for form in variant.candidates())]
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
         """Forms of the model that strategy, scenario or uplink cannot live with."""
         for number, entry in enumerate(self.profiles):
-            form, key = entry.variant, f"devices.profiles.{number}.variant"
-            for sentence in form.problems_in(whole):
+            own, key = entry.variant, f"devices.profiles.{number}.variant"
+            sentences = list(own.problems_in(whole))
+            for form in own.candidates():
+                sentences += form.problems_in(whole)
+                sentences += self._company(form, f"'{key}' may choose", whole)
+            if not own.candidates():
+                sentences += self._company(own, f"'{key}' is", whole)
+            for sentence in dict.fromkeys(sentences):
                 yield key, sentence
-            others = [own.name for own in self.variants() if own.trains and own.name != form.name]
-            if form.alone and others:
-                yield (
-                    key,
-                    f"'{key}' is '{form.name}', and other devices train '{others[0]}', which has "
-                    f"no part in what '{form.name}' adds to the model. Give all devices that train "
-                    f"variant '{form.name}'.",
-                )
-            if whole.scenario is not None and form.name not in ("full", "excluded"):
-                yield (
-                    key,
-                    f"'{key}' is '{form.name}', and a 'scenario' changes the head of the model in "
-                    "every phase. Set it to 'full' or 'excluded', or leave scenario out.",
-                )
-            if not form.plain_training and not whole.strategy.variants:
-                yield (
-                    key,
-                    f"'{key}' is '{form.name}', and strategy '{whole.strategy.name}' does more "
-                    "with the clients' models than to average what each has trained. Set "
-                    "strategy.name to 'fed-avg' or 'fed-prox', or the variant to 'full'.",
-                )
+
+    def _company(self, form: VariantConfig, said: str, whole: SimulationConfig) -> Iterable[str]:
+        """Broken rules between a form, those of other devices, scenario and strategy."""
+        others = [own for own in self.variants() if own.trains and own.name != form.name]
+        others = [own for own in others if not own.candidates()]
+        if form.alone and others:
+            first = others[0]
+            known = any(entry.variant is first for entry in self.profiles)
+            company = "other devices train" if known else "devices may train"
+            yield (
+                f"{said} '{form.name}', and {company} '{first.name}', which has no part in what "
+                f"'{form.name}' adds to the model. Give all devices that train variant "
+                f"'{form.name}'."
+            )
+        if whole.scenario is not None and form.name not in ("full", "excluded"):
+            yield (
+                f"{said} '{form.name}', and a 'scenario' changes the head of the model in every "
+                "phase. Set it to 'full' or 'excluded', or leave scenario out."
+            )
+        if not form.plain_training and not whole.strategy.variants:
+            yield (
+                f"{said} '{form.name}', and strategy '{whole.strategy.name}' does more with the "
+                "clients' models than to average what each has trained. Set strategy.name to "
+                "'fed-avg' or 'fed-prox', or the variant to 'full'."
+            )

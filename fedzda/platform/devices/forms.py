@@ -1,13 +1,16 @@
 """Which form of the model every class of devices runs, chosen before a run starts.
 
-``auto`` is resolved here: of the forms that it may be, the first one (the largest) that fits the
-profile's memory and, if there is one, the deadline. A profile that none fits takes no part in
-training.
+``auto`` is resolved here: of the forms that it may be, the first one that fits the profile's memory
+and, if there is one, the deadline. A profile that none fits takes no part in training.
+
+What a form adds to the global model stands there whether it is chosen or not, so that the model is
+the same for whoever builds it from the file.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,11 +19,13 @@ import numpy as np
 
 from fedzda.base import Cost, ImageSpec, UserError, Variant
 from fedzda.platform import plugins
-from fedzda.platform.config import SimulationConfig, VariantConfig
+from fedzda.platform.config import SimulationConfig, UplinkConfig, VariantConfig
+from fedzda.platform.config.checks import block_checks
 from fedzda.platform.data.apportion import Ints
-from fedzda.platform.devices.config import DeviceConfig, ProfileConfig, ProfilesConfig
+from fedzda.platform.devices.config import ProfileConfig, ProfilesConfig
 from fedzda.platform.devices.fleet import assigned
 from fedzda.platform.devices.variant_block import variant_class
+from fedzda.platform.devices.work import samples_seen
 from fedzda.platform.parts import build_task
 
 if TYPE_CHECKING:
@@ -99,56 +104,102 @@ def chosen_forms(
             costs[key] = task.cost(load_variant(wanted, model, given), model)
         return Form(wanted, costs[key], task.passes(image))
 
+    work = _round_of(config, devices, model, sizes)
     found = []
     for entry in devices.profiles:
         rungs = [form(wanted) for wanted in entry.variant.candidates()]
-        chosen = _best(rungs, entry, devices, config, sizes) if rungs else form(entry.variant)
-        if chosen is None:
-            excluded = plugins.config_class("variants", _EXCLUDED)()
-            chosen = form(excluded)
-        found.append(chosen)
+        settled = entry.variant.settled
+        chosen = _best(rungs, entry.profile, work) if settled is None else form(settled)
+        found.append(chosen or form(plugins.config_class("variants", _EXCLUDED)()))
+    _check_company(config, devices, found)
     _check_trainers(config, devices, found, len(sizes))
     return found
 
 
-def _best(
-    forms: list[Form],
-    entry: DeviceConfig,
-    devices: ProfilesConfig,
-    config: SimulationConfig,
-    sizes: Ints,
-) -> Form | None:
-    """The first that fits memory and deadline."""
-    profile = entry.profile
-    steps = 1 if config.local.steps is None else config.local.steps * config.local.batch_size
-    samples = float(np.median(sizes)) * config.local.epochs if config.local.steps is None else steps
-    for form in forms:
+@dataclass(frozen=True)
+class _Round:
+    """A round of a client with the median of samples, as a deadline sees it.
+
+    Attributes:
+        passes: Forward passes of one sample that local training is worth.
+        bytes: Size of the global model.
+        parameters: Its trained values.
+        uplink: Compression of updates; None: none.
+        deadline: In seconds; inf: none.
+    """
+
+    passes: float
+    bytes: int
+    parameters: int
+    uplink: UplinkConfig | None
+    deadline: float
+
+    def sec(self, form: Form, profile: ProfileConfig) -> float:
+        """What it takes on a device of median speed; a device that trains every entry of the global
+        model receives and sends all of it, however small its form is in a test."""
+        cost = form.cost
+        down, num = (
+            (self.bytes, self.parameters) if form.config.whole else (cost.bytes, cost.parameters)
+        )
+        up = down if self.uplink is None else down - 4 * num + self.uplink.encoded_bytes(num)
+        transfer = 8 * down / profile.downlink + 8 * up / profile.uplink
+        return transfer + form.training_macs * self.passes / profile.compute
+
+    def allows(self, form: Form, profile: ProfileConfig) -> bool:
+        """Whether a form fits memory and, where its devices train, the deadline."""
+        if form.config.name == _EXCLUDED:
+            return True
         if form.needed_bytes > profile.memory:
-            continue
-        seconds = _seconds(form, profile, samples * devices.train_factor, config)
-        if devices.deadline is None or seconds <= devices.deadline:
+            return False
+        return not form.config.trains or self.sec(form, profile) <= self.deadline
+
+
+def _round_of(
+    config: SimulationConfig, devices: ProfilesConfig, model: nn.Module, sizes: Ints
+) -> _Round:
+    samples = float(samples_seen(np.array([np.median(sizes)]), config.local)[0])
+    return _Round(
+        passes=samples * devices.train_factor,
+        bytes=model_bytes(model.state_dict()),
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        uplink=config.uplink,
+        deadline=math.inf if devices.deadline is None else devices.deadline,
+    )
+
+
+def _best(forms: list[Form], profile: ProfileConfig, work: _Round) -> Form | None:
+    """The first that fits memory and deadline."""
+    for form in forms:
+        if work.allows(form, profile):
             return form
-    smallest = forms[-1]
+    last = forms[-1]
+    sec = f" and {work.sec(last, profile):.4g} s a round" if last.config.trains else ""
     _log.warning(
-        "devices of profile '%s' take no part in training: their smallest form, %s, needs %s bytes"
-        " and %.4g s a round; the profile has %s bytes, the deadline is %s.",
+        "devices of profile '%s' take no part in training: no form fits them, and the last one, "
+        "%s, needs %s bytes%s; the profile has %s bytes, the deadline is %s.",
         profile.name,
-        smallest.title,
-        f"{smallest.needed_bytes:,}",
-        _seconds(smallest, profile, samples * devices.train_factor, config),
+        last.title,
+        f"{last.needed_bytes:,}",
+        sec,
         f"{profile.memory:,.0f}",
-        "none" if devices.deadline is None else f"{devices.deadline:g} s",
+        "none" if work.deadline == math.inf else f"{work.deadline:g} s",
     )
     return None
 
 
-def _seconds(form: Form, profile: ProfileConfig, passes: float, config: SimulationConfig) -> float:
-    """What a round takes a client of median size on a device of median speed."""
-    cost, up = form.cost, form.cost.bytes
-    if config.uplink is not None:
-        up += config.uplink.encoded_bytes(cost.parameters) - 4 * cost.parameters
-    down_sec, up_sec = 8 * cost.bytes / profile.downlink, 8 * up / profile.uplink
-    return down_sec + form.training_macs * passes / profile.compute + up_sec
+def _check_company(config: SimulationConfig, devices: ProfilesConfig, forms: list[Form]) -> None:
+    """What was chosen must keep the rules that hold for forms written by hand: which device has
+    what could not be known when the file was read."""
+    if not any(entry.variant.candidates() for entry in devices.profiles):
+        return
+    chosen = _with_variants(config, [form.config for form in forms])
+    told = ", ".join(
+        f"{entry.profile.name}: {form.title}"
+        for entry, form in zip(devices.profiles, forms, strict=True)
+    )
+    sentences = [problem.sentence for problem in block_checks(chosen)]
+    if sentences:
+        raise UserError(*(f"with the forms chosen ({told}), {own}" for own in sentences))
 
 
 def _check_trainers(
@@ -163,8 +214,8 @@ def _check_trainers(
     if training == 0:
         raise UserError(
             "devices: no device trains: no form of the model fits memory and deadline of any "
-            "profile, or none takes part. Raise memory or deadline, or add smaller ratios to "
-            "'ladder'."
+            "profile, or none takes part. Raise memory or deadline, or add smaller ones to "
+            "'ladder' or 'forms'."
         )
     if training < wanted:
         raise UserError(
@@ -178,9 +229,24 @@ def with_forms(config: SimulationConfig, forms: list[Form] | None) -> Simulation
     if forms is None:
         return config
     devices: Any = config.devices
+    pairs = zip(devices.profiles, forms, strict=True)
+    return _with_variants(config, [_told(entry.variant, form.config) for entry, form in pairs])
+
+
+def _told(wanted: VariantConfig, chosen: VariantConfig) -> VariantConfig:
+    """A form as workers get it. A choice of forms that add to the model stays one that has been
+    made, so that workers prepare the model for those that were not chosen, too."""
+    options = wanted.candidates()
+    if not any(form.extends for form in options):
+        return chosen
+    return wanted.model_copy(update={"take": options.index(chosen) if chosen in options else -1})
+
+
+def _with_variants(config: SimulationConfig, variants: list[VariantConfig]) -> SimulationConfig:
+    devices: Any = config.devices
     entries = [
-        entry.model_copy(update={"variant": form.config})
-        for entry, form in zip(devices.profiles, forms, strict=True)
+        entry.model_copy(update={"variant": variant})
+        for entry, variant in zip(devices.profiles, variants, strict=True)
     ]
     return config.model_copy(update={"devices": devices.model_copy(update={"profiles": entries})})
 

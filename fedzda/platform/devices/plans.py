@@ -57,7 +57,7 @@ def trainers(fleet: Fleet | None, num_clients: int) -> Ints:
 def mean_traffic(
     fleet: Fleet | None, down: int, up: int, uplink: UplinkConfig | None
 ) -> tuple[float, float]:
-    """Bytes that a client that trains receives and sends in a round, on average.
+    """Bytes that a client that trains receives and sends in a round, on average; 0 if nobody does.
 
     Args:
         fleet: The devices.
@@ -70,6 +70,8 @@ def mean_traffic(
     counts = np.bincount(fleet.kind, minlength=len(fleet.names))
     pairs = [_traffic(form, down, up, uplink) for form in fleet.forms]
     weights = counts * np.array([form.config.trains for form in fleet.forms])
+    if not weights.any():
+        return 0.0, 0.0
     received, sent = np.average(pairs, axis=0, weights=weights)
     return float(received), float(sent)
 

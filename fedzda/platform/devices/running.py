@@ -54,6 +54,9 @@ def count_macs(handler: Any, _: None) -> int:
 def _samples(config: SimulationConfig, federation: Federation) -> Samples:
     """What the clients hold, as the clock counts it."""
     classes = len(federation.class_names)
-    schedule = None if config.scenario is None else schedule_of(config.scenario, classes)
+    schedule = None
+    if config.scenario is not None:
+        cumulative = getattr(config.strategy, "cumulative", False)
+        schedule = schedule_of(config.scenario, classes, cumulative)
     by_class = (lambda: federation.label_counts("train")) if classes else None
     return Samples(federation.sizes("train"), by_class, schedule)

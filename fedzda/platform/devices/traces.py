@@ -10,6 +10,7 @@ here: json.dump of the same mapping is.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def read_trace(text: str, folder: Path, entry: Ints) -> Trace:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))  # with Windows' mark or without
     except (UnicodeDecodeError, ValueError):
         raise UserError(
             f"trace '{path}' is not readable JSON. FedScale's own file is a pickle, which is never "
@@ -70,7 +71,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _csv(path: Path) -> dict[str, Any]:
     """One row per window; the rows of a client need not stand together."""
-    with path.open(encoding="utf-8", newline="") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"trace '{path}' is no text in UTF-8 (byte {error.start + 1}: {error.reason}). Save it "
+            "as CSV in UTF-8."
+        ) from None
+    with io.StringIO(text, newline="") as file:
         rows = csv.DictReader(file)
         missing = [name for name in _CSV_COLUMNS if name not in (rows.fieldnames or ())]
         if missing:

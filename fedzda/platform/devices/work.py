@@ -15,11 +15,21 @@ from typing import Any
 
 import numpy as np
 
+from fedzda.platform.config import LocalConfig
 from fedzda.platform.data.apportion import Ints
 from fedzda.platform.scenario.schedule import PhaseSchedule
 
 EXTRA_WORK = "fedzda.extra-work"
 """Config key of a request: what the client does beside plain local training, as JSON."""
+
+
+def samples_seen(held: Ints, local: LocalConfig) -> Ints:
+    """Samples in all gradient steps of a round of local training, from those that clients hold."""
+    if local.steps is None:
+        return held * local.epochs
+    per_epoch = np.maximum(1, held // local.batch_size + (held % local.batch_size > 1))
+    rest = (local.steps % per_epoch) * local.batch_size
+    return np.asarray(local.steps // per_epoch * held + rest, dtype=np.int64)
 
 
 def deficit(counts_C: Ints, fill: str, cap: float) -> Ints:
@@ -126,5 +136,4 @@ class Samples:
     def _new(self, round_: int) -> slice:
         """Places of the classes whose training samples exist in a round."""
         assert self.schedule is not None
-        phase = self.schedule.phase(round_)
-        return slice(self.schedule.old(phase), self.schedule.seen(phase))
+        return self.schedule.trained(self.schedule.phase(round_))

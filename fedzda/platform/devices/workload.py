@@ -20,22 +20,13 @@ from fedzda.platform.data.apportion import Ints
 from fedzda.platform.devices.availability import Times
 from fedzda.platform.devices.fleet import Fleet
 from fedzda.platform.devices.forms import model_bytes
-from fedzda.platform.devices.work import ExtraWork, Samples
+from fedzda.platform.devices.work import ExtraWork, Samples, samples_seen
 from fedzda.platform.records import Content
 
 WITHHELD = "fedzda.withheld"
 """Config key of a request: names of the model's arrays that the client will not send."""
 EXTRA_BYTES = "fedzda.extra-bytes"
 """Config key of a request: bytes of what the client will send beside its model."""
-
-
-def samples_seen(held: Ints, local: LocalConfig) -> Ints:
-    """Samples in all gradient steps of a round of local training, from those that clients hold."""
-    if local.steps is None:
-        return held * local.epochs
-    per_epoch = np.maximum(1, held // local.batch_size + (held % local.batch_size > 1))
-    rest = (local.steps % per_epoch) * local.batch_size
-    return np.asarray(local.steps // per_epoch * held + rest, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -173,8 +164,9 @@ class Workload:
                 up[kind] = self.upload(content, client)
                 down[kind] = self.download(content, client)
             kinds = self.fleet.kind[everybody]
-            fastest = float(self.train_sec(everybody, down[kinds], up[kinds]).min())
-            if fastest > config.deadline:
+            seconds = self.train_sec(everybody, down[kinds], up[kinds])
+            fastest = float(seconds.min(initial=np.inf))
+            if len(everybody) and fastest > config.deadline:
                 problems.append(
                     f"devices.deadline is {config.deadline:g} s, which no client can meet: the "
                     f"fastest takes {fastest:.4g} s. Raise it, or give clients less to do."

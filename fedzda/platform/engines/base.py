@@ -66,11 +66,16 @@ class Engine(ABC):
         return 1
 
 
+SHARE = "FEDZDA_CORES"
+"""Environment variable with the cores that a process may use beside others of the same sweep."""
+
+
 def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores this process may use: those of the machine, or its share of them."""
+    several = hasattr(os, "sched_getaffinity")
+    found = len(os.sched_getaffinity(0)) if several else os.cpu_count() or 1
+    share = os.environ.get(SHARE, "")
+    return min(found, int(share)) if share.isdecimal() and int(share) else found
 
 
 def device_of(wanted: str) -> str:

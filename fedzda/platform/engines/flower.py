@@ -7,6 +7,7 @@ nothing is promised bit for bit.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -31,11 +32,19 @@ class FlowerEngine(MessageEngine):
 
     def start(self) -> None:
         """Start Flower's engine in a thread and learn which node is which client."""
+        # actors reserve no share of a GPU, and Ray would hide it from those
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._done = threading.Event()
         self._grids: queue.Queue[Grid | BaseException] = queue.Queue()
         self._thread = threading.Thread(target=self._host, daemon=True)
         self._thread.start()
-        found = self._grids.get(timeout=_START_TIMEOUT_SEC)
+        try:
+            found = self._grids.get(timeout=_START_TIMEOUT_SEC)
+        except queue.Empty:
+            raise RunError(
+                f"Flower's engine was not ready within {_START_TIMEOUT_SEC:g} s. Lower "
+                "engine.workers, or take another engine."
+            ) from None
         if isinstance(found, BaseException):
             raise RunError(f"Flower's engine could not start: {found}") from found
         self.grid = found

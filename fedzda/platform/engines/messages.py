@@ -15,6 +15,7 @@ from flwr.serverapp import Grid
 
 from fedzda.platform.engines.base import Engine
 from fedzda.platform.engines.calls import Call, Chunk, ChunkResult, Reply
+from fedzda.platform.engines.inline import untouched_globals
 from fedzda.platform.engines.worker import Worker
 from fedzda.platform.records import Content, to_content, to_record
 
@@ -82,6 +83,7 @@ class MessageEngine(Engine):
 
     def map(self, job: Callable[[Any, Any], Any], items: Sequence[Any]) -> list[Any]:
         """See :meth:`Engine.map`; in this process, because the nodes serve clients only."""
-        if self._local is None:
-            self._local = Worker(self.spec, self.seed)
-        return [self._local.compute(job, item) for item in items]
+        with untouched_globals():
+            if self._local is None:
+                self._local = Worker(self.spec, self.seed)
+            return [self._local.compute(job, item) for item in items]

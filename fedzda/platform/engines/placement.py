@@ -49,7 +49,7 @@ def place(config: RayConfig, cpus: int, gpus: int, measure: Callable[[], Footpri
     ``measure`` is called only where it decides: with GPUs and neither number given.
 
     Raises:
-        UserError: ``gpus_per_worker`` asks for more GPUs than there are.
+        UserError: ``gpus_per_worker`` asks for more GPUs than there are, or for one and a half.
     """
     share, wanted = config.gpus_per_worker, config.workers
     if share != "auto":
@@ -57,6 +57,11 @@ def place(config: RayConfig, cpus: int, gpus: int, measure: Callable[[], Footpri
             raise UserError(
                 f"engine.gpus_per_worker is {share:g}, but Ray has {gpus} GPUs. Lower it, or leave "
                 "it out."
+            )
+        if share > 1 and share != int(share):
+            raise UserError(
+                f"engine.gpus_per_worker is {share:g}, and above 1 only whole GPUs can be given to "
+                f"a worker. Set it to {int(share)}, or to 1 or less."
             )
         # Ray never splits a share over two GPUs
         places = gpus * math.floor(1 / share) if 0 < share <= 1 else int(gpus / (share or 1))

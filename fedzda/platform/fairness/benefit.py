@@ -17,23 +17,27 @@ from fedzda.platform.fairness.clients import gini, tail_size
 Floats = NDArray[np.float64]
 
 
-def gain(values: ArrayLike, local_values: ArrayLike) -> dict[str, Any]:
+def gain(
+    values: ArrayLike, local_values: ArrayLike, *, higher_is_better: bool = True
+) -> dict[str, Any]:
     """What clients gain over training alone.
 
     Args:
         values: ``(N,)``, a client's value with the federated model.
         local_values: ``(N,)``, the same clients' values with a model trained on their own data.
+        higher_is_better: Whether more is a gain; of a loss or an error less is.
 
     Returns:
-        ``n`` (clients with both values), ``excluded``, ``mean_gain`` (difference, same unit) and
-        ``share_worse_off`` (fraction of clients that lose); the last two are None if ``n`` is 0.
+        ``n`` (clients with both values), ``excluded``, ``mean_gain`` (difference, same unit, above
+        0: better off) and ``share_worse_off`` (fraction of clients that lose); the last two are
+        None if ``n`` is 0.
     """
     federated = np.asarray(values, dtype=np.float64)
     local = np.asarray(local_values, dtype=np.float64)
     if federated.ndim != 1 or local.shape != federated.shape:
         raise ValueError(f"values {federated.shape} and local {local.shape} must be equal (N,)")
     kept = np.isfinite(federated) & np.isfinite(local)
-    difference = federated[kept] - local[kept]
+    difference = (federated[kept] - local[kept]) * (1 if higher_is_better else -1)
     n = int(kept.sum())
     return {
         "n": n,
@@ -44,7 +48,12 @@ def gain(values: ArrayLike, local_values: ArrayLike) -> dict[str, Any]:
 
 
 def benefit(
-    values: ArrayLike, local_values: ArrayLike, seconds: ArrayLike, num_bytes: ArrayLike
+    values: ArrayLike,
+    local_values: ArrayLike,
+    seconds: ArrayLike,
+    num_bytes: ArrayLike,
+    *,
+    higher_is_better: bool = True,
 ) -> dict[str, Any]:
     """Gain over training alone against what a client spent, for all clients with both values.
 
@@ -53,6 +62,7 @@ def benefit(
         local_values: ``(N,)``, the same clients' values with models trained alone.
         seconds: ``(N,)``, time that each client trained, over all rounds.
         num_bytes: ``(N,)``, what it sent and received for training, over all rounds.
+        higher_is_better: As in :func:`gain`.
 
     Returns:
         :func:`gain`, and for ``seconds`` and ``bytes`` a mapping of
@@ -71,10 +81,10 @@ def benefit(
     Raises:
         ValueError: Shapes differ, or a cost is negative or not finite.
     """
-    found = gain(values, local_values)
+    found = gain(values, local_values, higher_is_better=higher_is_better)
     federated, local = (np.asarray(x, dtype=np.float64) for x in (values, local_values))
     kept = np.isfinite(federated) & np.isfinite(local)
-    difference = (federated - local)[kept]
+    difference = (federated - local)[kept] * (1 if higher_is_better else -1)
     for name, given in (("seconds", seconds), ("bytes", num_bytes)):
         cost = np.asarray(given, dtype=np.float64)
         if cost.shape != federated.shape:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_LEAST = re.compile(r"(^|_)(loss|error|errors|mse|mae|rmse|perplexity|gap|frechet|mmd|gflop)(_|$)")
+_LEAST = re.compile(
+    r"(^|_)(loss|error|errors|mse|mae|rmse|nll|perplexity|brier|ece|gap|distance|divergence|frechet"
+    r"|fid|lpips|mmd|gflop)(_|$)"
+)
 """Words of metrics of which less is better: losses, errors, distances, costs."""
 
 

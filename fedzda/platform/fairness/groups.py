@@ -258,19 +258,19 @@ class GroupCounts:
             ``ratio`` between groups of all samples together; ``class`` (not for accuracy), the one
             with the widest difference, which the two are of; ``local_difference`` and
             ``local_worst``, mean and largest over the clients that hold two groups or more of the
-            widest difference inside a client; ``local_clients``, how many these are. Undefined is
-            None.
+            widest difference inside a client; ``local_clients``, how many these are. A rate that is
+            known of fewer than two groups has no difference. Undefined is None.
         """
         over_all, inside = self.frame(classes), self.frame(classes, local=True)
-        differences, ratios = over_all.difference(), over_all.ratio()
-        several = inside.by_group.groupby(level=0).size() > 1
-        local = inside.difference()[several]
+        differences = over_all.difference()[over_all.by_group.count() > 1]
+        ratios = over_all.ratio()
+        local = inside.difference().where(inside.by_group.groupby(level=0).count() > 1)
         names = {"accuracy": "accuracy", "equal_opportunity": TRUE_POSITIVE}
         names["demographic_parity"] = SELECTION
         found: dict[str, Any] = {}
         for name, rate in names.items():
-            columns = [c for c in differences.index if c.partition("/")[0] == rate]
-            known = differences[columns].dropna()
+            columns = [c for c in ratios.index if c.partition("/")[0] == rate]
+            known = differences.reindex(columns).dropna()
             at = known.idxmax() if len(known) else None
             within = local[columns].max(axis=1).dropna()
             found[name] = {

@@ -91,8 +91,8 @@ def run_apps(
         num_clients: Simulated nodes.
         engine: ``inline`` by default.
         run_config: The app's ``run_config``.
-        seed: Of ``random`` and ``numpy.random``, from which Flower's strategies sample clients, and
-            of the same generators and torch's at the clients.
+        seed: Of ``random``, ``numpy.random`` and torch at the server (Flower's strategies sample
+            clients from the first two) and at the clients.
         folder: Where the modules lie; searched before installed packages.
         observe: Called with every exchange (see :class:`EngineGrid`).
         policy: What to do about failing clients; by default the run stops and names the client.

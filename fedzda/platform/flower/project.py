@@ -50,10 +50,7 @@ def read_project(folder: Path) -> FlowerProject:
             f"'{folder}' has no pyproject.toml: give the folder of a Flower app, as 'flwr new' "
             "writes it."
         )
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"'{file}' is not readable TOML: {error}.") from error
+    content = _toml(file)
     flower = content.get("tool", {}).get("flwr", {})
     app = flower.get("app", {})
     parts = app.get("components", {})
@@ -74,6 +71,13 @@ def read_project(folder: Path) -> FlowerProject:
         run_config=flattened(app.get("config", {}), file),
         clients=_clients(flower.get("federations", {})),
     )
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"'{file}' is not readable TOML: {error}.") from error
 
 
 def _clients(federations: Mapping[str, Any]) -> int:
@@ -111,7 +115,7 @@ def with_overrides(run_config: Mapping[str, Scalar], text: str) -> dict[str, Sca
     """
     if text.strip().endswith(".toml") and Path(text.strip()).is_file():
         file = Path(text.strip())
-        given = flattened(tomllib.loads(file.read_text(encoding="utf-8")), file)
+        given = flattened(_toml(file), file)
     else:
         given = _pairs(text)
     problems = []

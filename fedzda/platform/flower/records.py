@@ -38,6 +38,7 @@ class AppRecords:
         self.round = 0
         self.seconds = dict.fromkeys(_PARTS, 0.0)
         self.bytes = {"down": 0, "up": 0}
+        self.failures = {"retried": 0, "lost": 0}
         self.final: dict[str, dict[str, Any]] = {}
         self._spent = dict.fromkeys(_PARTS, 0.0)
         self._since = time.perf_counter()
@@ -56,6 +57,8 @@ class AppRecords:
         now = time.perf_counter()
         self._spent[phase if phase in _PARTS else "schedule"] += now - self._since
         self._since = now
+        self.failures["retried"] += sum(reply.retried for reply in exchange.replies)
+        self.failures["lost"] += sum(bool(reply.error) for reply in exchange.replies)
         self.recorder.observe(exchange)
 
     def end_round(self) -> None:

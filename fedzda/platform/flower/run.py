@@ -139,7 +139,7 @@ class FlowerAppRun:
             "virtual": None,
             "seconds": {**records.seconds, "startup": total_sec - spent, "total": total_sec},
             "bytes": records.bytes,
-            "failures": {"retried": 0, "lost": 0},
+            "failures": records.failures,
             "privacy": None,
         }
         write_json(folder.path / "summary.json", summary)

@@ -44,22 +44,26 @@ class Command:
         """What would be typed after the command's name.
 
         Args:
-            options: Name of an argument or option to its value.
+            options: Name of an argument or option to its value; None: as if it were left out.
             seed: Used where the command has one and ``options`` do not say.
             out: The new folder.
 
         Raises:
-            UserError: An option that it does not have, or that is the life's to say.
+            UserError: An option that it does not have, or that is the life's to say, or a switch
+                and its value confused.
         """
-        given = {key.replace("-", "_"): value for key, value in options.items()}
+        said = {key.replace("-", "_"): value for key, value in options.items()}
+        given = {key: value for key, value in said.items() if value is not None}
         problems = []
-        for key in given:
+        for key in said:
             if key == _OUT:
                 problems.append("'out' is the folder of the stage. Leave it out.")
             elif key not in self._params:
                 own = [name for name in self._params if name != _OUT]
                 hint = suggestion(key, own, KEY_SIMILARITY)
                 problems.append(f"'{self.name}' has no '{key}'.{hint} It has: {', '.join(own)}.")
+            else:
+                problems += self._confused(key, said[key])
         if problems:
             raise UserError(*problems)
         if _SEED in self._params:
@@ -77,6 +81,15 @@ class Command:
             else:
                 named += [word for value in values for word in (param.opts[0], _word(value))]
         return [*named, f"--{_OUT}", str(out), "--", *placed]
+
+    def _confused(self, key: str, value: Any) -> list[str]:
+        """What is wrong with true or false for what is no switch, and the other way round."""
+        switch = getattr(self._params[key], "is_flag", False)
+        if value is None or isinstance(value, bool) == switch:
+            return []
+        wants = "is a switch: true or false" if switch else "takes a value, not true or false"
+        said = str(value).lower() if isinstance(value, bool) else f"'{value}'"
+        return [f"'{key}' of '{self.name}' {wants} (got {said}). Change it, or leave it out."]
 
     def check(self, words: list[str]) -> None:
         """Raise UserError unless the command understands the words."""

@@ -23,8 +23,8 @@ class StageConfig(StrictConfig):
     """What happens in it, in a sentence, for the page of the life."""
     simulation: dict[str, Any] | str | None = None
     """The keys of a simulation, or the name of a shipped one or of a file beside this one. Keys
-    that it does not have come from ``shared``; its name is the stage's, its seed that of the
-    life."""
+    that it does not have come from ``shared``. Its seed is that of the life unless the keys or the
+    file beside this one state another; a shipped one's and a file's name is the stage's."""
     changes: dict[str, Any] = Field(default={})
     """What is different about the simulation: dotted key to value."""
     command: str | None = None

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import fedzda
 from fedzda.base import UserError
 from fedzda.platform import plugins
-from fedzda.platform.config.load import shipped
+from fedzda.platform.config.load import folder_of, shipped
 from fedzda.platform.config.overrides import Sources, apply_overrides
 from fedzda.platform.config.problems import (
     KEY_SIMILARITY,
@@ -79,13 +79,13 @@ def load_life(
     Args:
         path: The file.
         overrides: ``a.b=value`` each, from the top of the file.
-        folder: Where relative paths and plug-ins are looked up; left out: the file's folder.
+        folder: Where relative paths and plug-ins are looked up; left out: as for a simulation.
         fast: Overrides of the life for ``--fast``, which also makes every stage tiny.
 
     Raises:
         UserError: With every problem found.
     """
-    folder = (folder or path.parent).resolve()
+    folder = folder.resolve() if folder else folder_of(path)
     plugins.add_plugin_folder(folder)
     document = load_file(path, path.name)
     sources = Sources(path.name, dict(document.lines))
@@ -100,7 +100,7 @@ def load_life(
             notes.append(built.check(PLACE))
             stages.append(built)
         except UserError as error:
-            problems += [_placed(sentence, name, sources) for sentence in error.problems]
+            problems += [_placed(said, name, stage.changes, sources) for said in error.problems]
     if problems:
         raise UserError(*dict.fromkeys(problems))
     whole = config.model_copy(update={"stages": made, "shared": {}})
@@ -121,11 +121,18 @@ def _read(document: Document, sources: Sources, overrides: Sequence[str]) -> Lif
     return config
 
 
-def _placed(sentence: str, stage: str, sources: Sources) -> str:
-    """A sentence with the line of its stage, unless it has a place already."""
-    if sentence.startswith((f"{sources.label}:", "override '")):
+def _placed(sentence: str, stage: str, changes: Mapping[str, Any], sources: Sources) -> str:
+    """A sentence with its line, or that of its stage, unless it has a place already."""
+    if sentence.startswith(f"{sources.label}:"):
         return sentence
-    return f"{sources.label}:{sources.line_of(('stages', stage))}: {sentence}"
+    path: tuple[str, ...] = ("stages", stage)
+    for key, text in zip(changes, _as_overrides(changes), strict=True):
+        if sentence.startswith(f"override '{text}': "):
+            path = (*path, "changes", key)
+            sentence = f"stage '{stage}', change {sentence.removeprefix('override ')}"
+    if sentence.startswith("override '"):
+        return sentence
+    return f"{sources.label}:{sources.line_of(path)}: {sentence}"
 
 
 def _check_references(stage: Stage, names: Sequence[str]) -> None:
@@ -170,6 +177,11 @@ def _keys(
         given, own = document.data, Sources(path.name, dict(document.lines))
         if not isinstance(given, dict):
             raise UserError(f"stage '{name}': '{path.name}' is no block of keys.")
+        if document.problems:
+            raise UserError(*(f"{path.name}:{line}: {said}" for line, said in document.problems))
+        # a shipped simulation's seed is a default that nobody of this life has asked for
+        theirs_alone = {"name"} if path.parent == folder else {"name", "seed"}
+        given = {key: value for key, value in given.items() if key not in theirs_alone}
     else:
         own = _below(sources, ("stages", name, "simulation"))
     assert given is not None

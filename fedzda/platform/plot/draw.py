@@ -14,6 +14,7 @@ from fedzda.base import UserError
 from fedzda.platform.compare import compare_runs, groups_of
 from fedzda.platform.files import replacing
 from fedzda.platform.plot import cdf, convergence, maps, pareto
+from fedzda.platform.plot.series import single_run
 from fedzda.platform.plot.style import DPI, INCHES, PAPER, Width
 
 FIGURES = {
@@ -24,6 +25,8 @@ FIGURES = {
     "labels": (maps.paint_labels, maps.HEIGHT),
 }
 """What can be drawn: how, and how high it is in inches."""
+MAPS = ("heatmap", "labels")
+"""Those of a single run."""
 _METADATA: dict[str, dict[str, Any]] = {
     ".pdf": {"CreationDate": None},
     ".svg": {"Date": None},
@@ -60,12 +63,13 @@ def draw(
     if not out.parent.is_dir():
         raise UserError(f"--out '{out}': there is no folder '{out.parent}'. Make it first.")
     paint, heights = FIGURES[figure]
-    groups = groups_of(runs)
-    further = (compare_runs(runs),) if figure == "pareto" else ()
+    drawn: list[Any] = [single_run(runs, figure) if figure in MAPS else groups_of(runs)]
+    if figure == "pareto":
+        drawn.append(compare_runs(runs))
     with mpl.rc_context(PAPER):
         canvas = Figure(figsize=(INCHES[width], heights[width]), layout="constrained")
         FigureCanvasAgg(canvas)
-        caption: str = paint(canvas, groups, *further)  # type: ignore[operator]
+        caption: str = paint(canvas, *drawn)  # type: ignore[operator]
         if title:
             canvas.suptitle(title, fontsize=9)
         with replacing(out) as temporary:

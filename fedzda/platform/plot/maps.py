@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fedzda.base import UserError
-from fedzda.platform.compare import Group
-from fedzda.platform.plot.series import single_run
 from fedzda.platform.plot.style import COLOURS, INCHES
 from fedzda.platform.report.data import RunData
 
@@ -22,13 +18,12 @@ _NARROW_PT = 6.0
 """Columns narrower than this (points) hold bars instead of discs."""
 
 
-def paint_recall(figure: Figure, groups: Sequence[Group]) -> str:
+def paint_recall(figure: Figure, data: RunData) -> str:
     """Recall of every class on every client; returns a caption.
 
     Raises:
-        UserError: Several runs, or one without recall by class.
+        UserError: The run has no recall by class.
     """
-    data = single_run(groups, "heatmap")
     if not data.class_recalls or not data.ranking.size:
         raise UserError(f"run '{data.folder.path}' has no recall by class to draw.")
     axes = figure.add_subplot()
@@ -48,14 +43,13 @@ def paint_recall(figure: Figure, groups: Sequence[Group]) -> str:
     )
 
 
-def paint_labels(figure: Figure, groups: Sequence[Group]) -> str:
+def paint_labels(figure: Figure, data: RunData) -> str:
     """Training samples of every class on every client, as discs, or as bars where there
     are many clients; returns a caption.
 
     Raises:
-        UserError: Several runs, or one that kept no label counts.
+        UserError: The run kept no label counts.
     """
-    data = single_run(groups, "labels")
     counts = data.label_map if data.map_clients.size and data.classes else None
     if counts is None or not counts.any():
         raise UserError(f"run '{data.folder.path}' kept no label counts to draw.")

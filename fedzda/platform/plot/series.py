@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from fedzda.base import UserError
-from fedzda.platform.compare import Group
+from fedzda.platform.compare import Group, groups_of
 from fedzda.platform.compare.sources import Measured
 from fedzda.platform.report.data import RunData, collect
 from fedzda.platform.report.load import Floats, Ints, read_run
@@ -52,13 +53,15 @@ def _curve(run: Measured, figure: str) -> dict[int, float]:
     return dict(zip(data["evaluated"], data["curves"][stage][figure], strict=True))
 
 
-def single_run(groups: Sequence[Group], figure: str) -> RunData:
-    """The one run that a map shows.
+def single_run(paths: Sequence[Path], figure: str) -> RunData:
+    """The one run that a map shows, evaluated and finished or not.
 
     Raises:
         UserError: There are several runs, or a result file, which does not keep what is needed.
     """
-    runs = [run for group in groups for run in group.runs]
+    if len(paths) == 1 and (paths[0] / "config.yaml").is_file():
+        return collect(paths[0])
+    runs = [run for group in groups_of(paths) for run in group.runs]
     if len(runs) != 1:
         raise UserError(f"--figure {figure} shows a single run (got {len(runs)}). Name one.")
     if not runs[0].path.is_dir():

@@ -47,7 +47,7 @@ def _cost(found: dict[str, Any], write: Any) -> str:
 
 def _per_unit(data: RunData, key: str) -> list[str]:
     figures = data.gains.figures if data.gains else {}
-    unit = "points" if data.metric.fraction else data.metric.name
+    unit = "points" if data.metric.fraction else data.metric.unit or data.metric.words
     written = []
     for cost, factor, word in (("seconds", 1.0, "s"), ("bytes", _MEGABYTE, "MB")):
         value = figures[cost][key]
@@ -67,5 +67,7 @@ def _plain(value: float | None) -> str:
 
 
 def _gain(data: RunData, value: float) -> str:
-    unit = f"{NBSP}points" if data.metric.fraction else ""
-    return f"{data.metric.scale * value:+.1f}{unit}".replace("-", "−")
+    if data.metric.fraction:
+        return f"{data.metric.scale * value:+.1f}{NBSP}points".replace("-", "−")
+    text = f"{value:+.4g}".replace("-", "−")
+    return f"{text}{NBSP}{data.metric.unit}" if data.metric.unit else text

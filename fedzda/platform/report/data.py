@@ -11,7 +11,7 @@ import numpy as np
 
 from fedzda.base import UserError
 from fedzda.platform import fairness
-from fedzda.platform.gains import require_alone
+from fedzda.platform.gains import require_alone, require_same_data
 from fedzda.platform.report import load
 from fedzda.platform.report.load import ClientValues, Floats, Ints, RunFiles
 from fedzda.platform.report.units import Metric, metric
@@ -93,14 +93,28 @@ class RunData:
         return load.class_recalls(self.folder.path, self.final.round)
 
     @cached_property
+    def all_classes(self) -> list[int]:
+        """All labels that the run knows of, ascending."""
+        held = set(load.labels_held(self.folder.path)) | set(self.class_recalls)
+        return sorted(held | set(range(len(self.class_names))))
+
+    @cached_property
     def classes(self) -> list[int]:
         """Labels in the class maps, ascending; the worst recognised ones if there are too many."""
-        held = set(load.labels_held(self.folder.path)) | set(self.class_recalls)
-        held |= set(range(len(self.class_names)))
+        held = self.all_classes
         if len(held) > MAP_CLASSES:
             recall = {label: self.class_recalls.get(label, (1.0, 0))[0] for label in held}
-            held = set(sorted(held, key=lambda label: (recall[label], label))[:MAP_CLASSES])
+            held = sorted(held, key=lambda label: (recall[label], label))[:MAP_CLASSES]
         return sorted(held)
+
+    @property
+    def class_note(self) -> str:
+        """Which classes the class maps show, after a blank; empty if these are all."""
+        shown, known = len(self.classes), len(self.all_classes)
+        if shown == known:
+            return ""
+        which = "recognised worst" if self.class_recalls else "with the lowest numbers"
+        return f" Of {known:,} classes the {shown} {which} are shown."
 
     @cached_property
     def ranked_clients(self) -> Ints:
@@ -126,15 +140,15 @@ class RunData:
 
     @cached_property
     def map_note(self) -> str:
-        """Which clients the class maps show."""
+        """Which clients and classes the class maps show."""
         shown, n = self.map_clients.size, self.ranked_clients.size
         order = "the worst on the left" if self.ranking.size else "by number"
         if shown == n:
-            return f"All {n:,} clients are shown, {order}."
+            return f"All {n:,} clients are shown, {order}.{self.class_note}"
         edge = shown // 4
         return (
             f"{shown} of {n:,} clients are shown, {order}: the first {edge}, the last {edge}, and "
-            f"{shown - 2 * edge} evenly spaced between."
+            f"{shown - 2 * edge} evenly spaced between.{self.class_note}"
         )
 
     @cached_property
@@ -200,7 +214,7 @@ class Gains:
     Attributes:
         local: Name of the local-only run.
         client: ``(N,)`` ids of the clients with a value in both runs, ascending.
-        gain: ``(N,)`` value with the federated model minus value alone.
+        gain: ``(N,)`` by how much the federated model is better than alone; below 0: worse.
         seconds: ``(N,)`` time that each trained in the federated run.
         num_bytes: ``(N,)`` what each sent and received for training in it.
         figures: :func:`fedzda.platform.fairness.benefit` of them.
@@ -219,13 +233,13 @@ def gains_over(run_dir: Path, local: Path, name: str) -> Gains:
 
     Raises:
         UserError: A folder is no run, was never evaluated on the metric, or they share no client;
-            or in the second, clients do not train alone.
+            or in the second, clients do not train alone or hold other data.
     """
+    require_alone(local)
+    require_same_data(run_dir, local)
+    better = metric(name, load.read_run(run_dir).higher_is_better).higher_is_better
     pair = []
     for path, own in ((run_dir, False), (local, True)):
-        if own:
-            require_alone(path)
-        load.read_run(path)
         values = load.client_values(path, name, own=own)
         if values is None:
             raise UserError(f"run '{path}' has no '{name}' on the clients' test samples.")
@@ -237,8 +251,9 @@ def gains_over(run_dir: Path, local: Path, name: str) -> Gains:
         raise UserError(f"runs '{run_dir}' and '{local}' have no evaluated client in common.")
     common, baseline = pair[0].value[at], pair[1].value[alone]
     seconds, moved = load.client_costs(run_dir, client)
-    figures = fairness.benefit(common, baseline, seconds, moved)
-    return Gains(local.resolve().name, client, common - baseline, seconds, moved, figures)
+    figures = fairness.benefit(common, baseline, seconds, moved, higher_is_better=better)
+    gain = (common - baseline) * (1 if better else -1)
+    return Gains(local.resolve().name, client, gain, seconds, moved, figures)
 
 
 def collect(run_dir: Path, local: Path | None = None) -> RunData:
@@ -249,7 +264,8 @@ def collect(run_dir: Path, local: Path | None = None) -> RunData:
         local: A local-only run on the same data, to show what clients gain over it.
 
     Raises:
-        UserError: A path is no run folder, or the two runs share no evaluated client.
+        UserError: A path is no run folder, or the two runs share no evaluated client, or hold
+            other data.
     """
     folder = load.read_run(run_dir)
     primary = metric(main_metric(folder), folder.higher_is_better)

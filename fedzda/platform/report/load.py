@@ -20,7 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 from fedzda.base import UserError
-from fedzda.platform.files import holds_runs
+from fedzda.platform.files import holds_runs, read_json_lines
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,6 +50,11 @@ class RunFiles:
     def state(self) -> str:
         """``finished``, or what ``status.json`` says, or ``unknown``."""
         return str(self.summary.get("state") or self.status.get("state") or "unknown")
+
+    @property
+    def done(self) -> int:
+        """Rounds that trained; round 0 of a run without any only tests the model."""
+        return sum(row.get("round") != 0 for row in self.rounds)
 
     @property
     def higher_is_better(self) -> dict[str, bool]:
@@ -97,7 +102,7 @@ def read_run(path: Path) -> RunFiles:
         summary=_json(path / "summary.json"),
         status=_json(path / "status.json"),
         meta=_json(path / "meta.json"),
-        rounds=_json_lines(path / "rounds.jsonl"),
+        rounds=read_json_lines(path / "rounds.jsonl"),
     )
 
 
@@ -114,21 +119,6 @@ def _json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"'{path}' is not readable JSON: {error}.") from error
     return found if isinstance(found, dict) else {}
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            if number == len(lines):  # a killed run leaves half a line
-                break
-            raise UserError(f"'{path}:{number}' is not readable JSON: {error}.") from error
-    return rows
 
 
 # ---------------------------------------------------------------------------------------------
@@ -320,6 +310,18 @@ def label_counts(path: Path, clients: Ints, classes: Sequence[int]) -> Ints | No
     ):
         if label in row:
             found[row[label], column[client]] += count
+    return found
+
+
+def label_stock(path: Path, classes: Sequence[int]) -> Ints:
+    """Training samples ``(classes,)`` per label of all clients together."""
+    found = np.zeros(len(classes), dtype=np.int64)
+    table = label_table(path)
+    if table is not None:
+        rows = table.to_table(columns=["label", "count"], filter=pc.field("split") == "train")
+        sums = rows.group_by("label").aggregate([("count", "sum")])
+        held = dict(zip(sums["label"].to_pylist(), sums["count_sum"].to_pylist(), strict=True))
+        found[:] = [held.get(label, 0) for label in classes]
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import yaml
 
 from fedzda.platform.fairness import BOOTSTRAP_LIMIT, tail_size
@@ -13,6 +14,7 @@ from fedzda.platform.report import (
     devices,
     groups,
     leakage,
+    load,
     phases,
     predictions,
     skew,
@@ -37,7 +39,7 @@ def heading(data: RunData, name: str) -> list[Markup]:
         _named(config.get("strategy"), "strategy"),
         _named(config.get("data"), "data"),
         _named(config.get("model"), "model"),
-        f"{len(folder.rounds)} of {config['rounds']} rounds" if "rounds" in config else None,
+        f"{folder.done} of {config['rounds']} rounds" if "rounds" in config else None,
         f"seed {config['seed']}" if "seed" in config else None,
     ]
     items = [tag("li", word) for word in words if word]
@@ -137,15 +139,16 @@ def worst_clients(data: RunData) -> Markup | None:
 
 
 def _classes_of(data: RunData, first: int) -> list[str]:
-    """Classes that the first clients of the class map (the worst) train on, if that is known."""
-    counts = data.label_map
+    """Classes that the first of the ranked clients (the worst) train on, if that is known."""
+    clients = data.ranked_clients[:first]
+    counts = load.label_counts(data.folder.path, clients, data.all_classes)
     if counts is None or len(data.classes) < 2:
         return []
-    word = [data.class_name(label) for label in data.classes]
+    word = [data.class_name(label) for label in data.all_classes]
     return [
-        names([word[i] for i in range(len(word)) if counts[i, j]], limit=6) or DASH
-        for j in range(min(first, counts.shape[1]))
-    ] + [DASH] * max(0, first - counts.shape[1])
+        names([word[i] for i in np.flatnonzero(counts[:, j])], limit=6) or DASH
+        for j in range(clients.size)
+    ]
 
 
 _ROWS = (
@@ -253,11 +256,24 @@ def _images(data: RunData) -> Markup | None:
         files = [files[round(i * last / (MAX_IMAGES - 1))] for i in range(MAX_IMAGES)]
     shown = []
     for file in files:
-        words = (
-            f"Synthetic images, round {file.stem.removeprefix('samples-round-').lstrip('0') or '0'}"
-        )
-        shown.append(embedded(file, words))
-    return join(tag("p", _rows_of(data), class_="note"), tag("div", *shown, class_="images"))
+        shown.append(embedded(file, sheet_title(data, file.stem)))
+    return join(tag("p", sheet_words(data), class_="note"), tag("div", *shown, class_="images"))
+
+
+def sheet_title(data: RunData, stem: str) -> str:
+    """What a sheet of synthetic images is called: who made it, and when."""
+    number = int(stem.removeprefix("samples-round-"))
+    maker = _named(data.folder.config.get("strategy"), " of strategy") or ""
+    return f"Synthetic images{maker}, round {number}"
+
+
+def sheet_words(data: RunData) -> str:
+    """How to read the sheets, and what a good one looks like."""
+    return (
+        f"{_rows_of(data)} In a good sheet the rows differ, and so do the images of a row: rows "
+        "that look alike are classes that the generator confuses, images that look alike all that "
+        "it can make of a class. They need not look real."
+    )
 
 
 def _rows_of(data: RunData) -> str:
@@ -269,9 +285,10 @@ def _rows_of(data: RunData) -> str:
     return f"A row is a class, from top to bottom: {names(data.class_names, limit=20)}."
 
 
+LOST = "lost to errors"
 _REPLIES = {
     "retried": "Replies tried again after an error",
-    "lost": "Replies lost to errors",
+    "lost": f"Replies {LOST}",
 }
 """Errors on this machine; clients that a simulated device loses stand under Devices."""
 

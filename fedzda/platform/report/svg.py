@@ -32,7 +32,8 @@ def ticks(low: float, high: float, most: int = 6, least_step: float = 0.0) -> li
         step = max(factor * power, least_step)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         if last - first + 1 <= most:
-            return [round(i * step, 10) for i in range(first, last + 1)]
+            digits = max(10, 2 - math.floor(math.log10(step)))
+            return [round(i * step, digits) for i in range(first, last + 1)]
     raise AssertionError("the last factor always fits")
 
 

@@ -33,7 +33,7 @@ def _state(data: RunData, state: str) -> list[str]:
     if state == "finished":
         return []
     planned = data.folder.config.get("rounds")
-    done = len(data.folder.rounds)
+    done = data.folder.done
     of = f" of {planned}" if planned else ""
     return [f"This run is not finished (state: {state}, {done}{of} rounds done)."]
 
@@ -77,8 +77,9 @@ def _behind(data: RunData) -> str:
     behind = int((below > BEHIND).sum())
     if not behind:
         return f"No client lies more than {100 * BEHIND:.0f} points below the mean."
-    lie = "client lies" if behind == 1 else "clients lie"
-    of = f"{count(behind)} of {count(data.ranking.size)} {lie}"
+    n = data.ranking.size
+    clients, lie = "client" if n == 1 else "clients", "lies" if behind == 1 else "lie"
+    of = f"{count(behind)} of {count(n)} {clients} {lie}"
     return f"{of} more than {100 * BEHIND:.0f} points below the mean."
 
 
@@ -88,16 +89,19 @@ def _course(data: RunData) -> str:
         return ""
     metric = data.metric
     first, last = (abs(f["mean"] - f["worst10"]) for _, f in (points[0], points[-1]))
-    word = "shrank" if last < first else "grew" if last > first else "stayed"
+    gap, begin, end = "The gap between the mean and the worst tenth", points[0][0], points[-1][0]
+    if metric.gap(first) == metric.gap(last):
+        return f"{gap} is {metric.gap(last)} in round {end}, as it was in round {begin}."
+    word = "shrank" if last < first else "grew"
     return (
-        f"The gap between the mean and the worst tenth {word} from {metric.gap(first)} in round "
-        f"{points[0][0]} to {metric.gap(last)} in round {points[-1][0]}."
+        f"{gap} {word} from {metric.gap(first)} in round {begin} to {metric.gap(last)} in round "
+        f"{end}."
     )
 
 
 def _class(data: RunData) -> str:
     recalls = data.class_recalls
-    if len(recalls) < 2:
+    if len({recall for recall, _ in recalls.values()}) < 2:  # none is worse than the others
         return ""
     label = min(recalls, key=lambda each: recalls[each][0])
     recall, holders = recalls[label]

@@ -33,12 +33,14 @@ class PhaseSchedule:
         borders: Classes seen after each phase, ascending; phase 0 is the base phase.
         base_rounds: Rounds of phase 0.
         phase_rounds: Rounds of every further phase.
+        cumulative: Whether clients train on their samples of earlier phases, too.
     """
 
     order: tuple[int, ...]
     borders: tuple[int, ...]
     base_rounds: int
     phase_rounds: int
+    cumulative: bool = False
 
     @property
     def num_phases(self) -> int:
@@ -77,9 +79,20 @@ class PhaseSchedule:
         """Classes seen up to a phase."""
         return self.borders[phase]
 
+    def trained(self, phase: int) -> slice:
+        """Classes whose training samples exist in a phase."""
+        return slice(0 if self.cumulative else self.old(phase), self.seen(phase))
 
-def schedule_of(config: ScenarioConfig | None, num_classes: int) -> PhaseSchedule:
+
+def schedule_of(
+    config: ScenarioConfig | None, num_classes: int, cumulative: bool = False
+) -> PhaseSchedule:
     """The schedule of a run; without a scenario one phase of all classes, which never ends.
+
+    Args:
+        config: The scenario.
+        num_classes: Of the data set.
+        cumulative: See :class:`PhaseSchedule`.
 
     Raises:
         UserError: the data set's classes cannot be dealt out to the phases.
@@ -115,6 +128,7 @@ def schedule_of(config: ScenarioConfig | None, num_classes: int) -> PhaseSchedul
         borders=borders,
         base_rounds=_base_rounds(config),
         phase_rounds=config.rounds_per_phase,
+        cumulative=cumulative,
     )
 
 

@@ -8,8 +8,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Cell:
         raw: Its configuration as plain data, defaults not filled in.
         gpu: Whether it is left out on machines without a GPU.
         axes: How many of the labels name folders of results: those of ``axes:``.
+        point: Dotted key to value of a listed or drawn point, whose label is only a number.
     """
 
     labels: dict[str, str]
@@ -45,11 +46,12 @@ class Cell:
     raw: dict[str, Any]
     gpu: bool
     axes: int
+    point: Changes = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """What the cell is called in file names: ``mnist/fed-avg-s0``."""
-        words = [_slug(value) for value in self.labels.values()]
+        words = [slugged(value) for value in self.labels.values()]
         last = "-".join([*words[self.axes :], f"s{self.seed}"])
         return "/".join([*words[: self.axes], last])
 
@@ -96,7 +98,8 @@ def expand(sweep: Sweep) -> list[Cell]:
         data = kinds[kind] | {"seed": seed, "output": config.output, "report": False}
         choices = [arm[1], *(choice for _, _, choice in combination)]
         gpu = any(choice.requires == "gpu" for choice in choices)
-        cell = Cell(labels, group, seed, data, gpu, len(config.axes))
+        own = {k: v for k, v in point[1].items() if k not in labels} if "point" in labels else {}
+        cell = Cell(labels, group, seed, data, gpu, len(config.axes), own)
         data["name"] = _run_name(config.name, cell.name)
         cells.append(cell)
     problems += _invalid(cells, config.seeds[0])
@@ -115,20 +118,37 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     Raises:
         UserError: Not of that form, or an axis or value that no cell has.
     """
+    values: dict[str, set[str]] = {}
+    for cell in cells:
+        for axis, value in cell.selectors.items():
+            values.setdefault(axis, set()).add(value)
     wanted: dict[str, set[str]] = {}
-    for item in (part for text in only for part in text.split(",")):
+    for item in (part for text in only for part in _items(text, values)):
         axis, equals, value = item.partition("=")
-        known = sorted({cell.selectors[axis] for cell in cells if axis in cell.selectors})
+        known = sorted(values.get(axis, ()))
         if not equals or value not in known:
-            axes = sorted({name for cell in cells for name in cell.selectors})
-            told = f"Values of {axis}: {', '.join(known)}" if known else f"Axes: {', '.join(axes)}"
+            told = f"Axes: {', '.join(sorted(values))}"
+            told = f"Values of {axis}: {', '.join(known)}" if known else told
             raise UserError(f"--only '{item}' matches no cell. {told}.")
         wanted.setdefault(axis, set()).add(value)
     return [
         cell
         for cell in cells
-        if all(cell.selectors.get(axis) in values for axis, values in wanted.items())
+        if all(cell.selectors.get(axis) in chosen for axis, chosen in wanted.items())
     ]
+
+
+def _items(text: str, values: Mapping[str, Collection[str]]) -> list[str]:
+    """``axis=value`` each; a comma inside a value, as in a block of the grid, parts nothing."""
+    found: list[str] = []
+    for piece in text.split(","):
+        before = found[-1] if found else ""
+        axis, _, begun = before.partition("=")
+        if any(value.startswith(f"{begun},{piece}") for value in values.get(axis, ())):
+            found[-1] = f"{before},{piece}"
+        else:
+            found.append(piece)
+    return found
 
 
 _Axis = tuple[str, str, ChoiceConfig]
@@ -226,7 +246,8 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _slug(text: str) -> str:
+def slugged(text: str) -> str:
+    """A label as a part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("_") or "_"
 
 

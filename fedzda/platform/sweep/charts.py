@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from fedzda.platform.files import replacing
 from fedzda.platform.report.figures import STYLE
 from fedzda.platform.report.units import Metric
+from fedzda.platform.sweep.point_labels import name_points
 from fedzda.platform.sweep.tables import Setting, estimate
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -26,13 +27,15 @@ _VARIANCES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
 def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
-    """Write an SVG: a point per arm, mean of the clients against variance, bars of 95 % over seeds.
+    """Write an SVG: a named point per arm, mean of the clients against variance, bars of 95 % over
+    seeds.
 
     Left is more even, and up is better, or down for a metric of which less is better.
     """
     shown = setting.metric
 
     def paint(axes: Any) -> None:
+        points = {}
         for number, arm in enumerate(arms):
             scale = shown.variance_scale
             variance = estimate(scale * v for v in setting.figure(arm, "variance_pp2").values())
@@ -41,8 +44,10 @@ def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
                 continue
             bars = [None if np.isnan(e.half) else e.half for e in (variance, mean)]
             colour, marker = _look(number)[:2]
-            style = {"fmt": marker, "color": colour, "capsize": 2, "linewidth": 1, "markersize": 5}
-            axes.errorbar(variance.mean, mean.mean, bars[1], bars[0], label=arm, **style)
+            at = (variance.mean, mean.mean)
+            axes.errorbar(*at, bars[1], bars[0], fmt="none", ecolor=colour, elinewidth=1, alpha=0.3)
+            axes.plot(*at, marker, color=colour, markersize=5)
+            points[arm] = (*at, colour)
         if shown.fraction:
             axes.set_xscale("symlog", linthresh=10)
             axes.xaxis.set(major_locator=FixedLocator(_VARIANCES), minor_locator=NullLocator())
@@ -51,8 +56,10 @@ def pareto(setting: Setting, arms: Sequence[str], path: Path) -> None:
         axes.set_xlabel(shown.variance_of(f"variance of the clients' {shown.words}"))
         axes.set_ylabel(_with_unit(f"mean {shown.words} of the clients", shown))
         axes.set_title(setting.title)
+        axes.figure.draw_without_rendering()
+        name_points(axes, points)
 
-    _save(path, paint)
+    _save(path, paint, inches=(7.0, 5.0))
 
 
 def convergence(setting: Setting, arms: Sequence[str], path: Path) -> None:
@@ -72,16 +79,19 @@ def convergence(setting: Setting, arms: Sequence[str], path: Path) -> None:
             axes.set_ylabel(title)
         mean_axes.set_title(setting.title)
 
-    _save(path, paint, columns=2)
+    _save(path, paint, inches=(10.0, 4.2), columns=2)
 
 
 def _band(axes: Any, setting: Setting, arm: str, figure: str, number: int) -> None:
     results = [r for r in setting.arms.get(arm, {}).values() if "global" in r.data["curves"]]
     if not results:
         return
-    rounds = results[0].data["evaluated"]
-    stored = [result.data["curves"]["global"][figure] for result in results]
-    curves = setting.metric.scale * np.array(stored)
+    # A rule of stop: may have ended the seeds in different rounds.
+    each = [dict(zip(r.data["evaluated"], r.data["curves"]["global"][figure], strict=True))
+            for r in results]  # fmt: skip
+    rounds = sorted(set.intersection(*map(set, each)))
+    stored = [[own[round_] for round_ in rounds] for own in each]
+    curves = setting.metric.scale * np.array(stored, dtype=np.float64)
     colour, _, dash = _look(number)
     axes.plot(rounds, curves.mean(axis=0), dash, color=colour, label=arm, linewidth=1.5)
     axes.fill_between(rounds, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.12,
@@ -101,14 +111,18 @@ def _look(number: int) -> tuple[str, str, str]:
     )
 
 
-def _save(path: Path, paint: Callable[..., None], columns: int = 1) -> None:
+def _save(
+    path: Path, paint: Callable[..., None], inches: tuple[float, float], columns: int = 1
+) -> None:
     """Draw and write without a date, so that equal charts are equal files."""
     style = {**STYLE, "svg.fonttype": "none", "svg.hashsalt": path.stem}
     with mpl.rc_context(style):
-        figure = Figure(figsize=(3.2 + 3.4 * columns, 4.2), layout="constrained")
+        figure = Figure(figsize=inches, layout="constrained")
         FigureCanvasSVG(figure)
         made = figure.subplots(1, columns, squeeze=False)[0]
         paint(*made)
-        figure.legend(*made[0].get_legend_handles_labels(), loc="outside right upper")
+        handles, labels = made[0].get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside right upper")
         with replacing(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None})

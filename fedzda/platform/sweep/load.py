@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import fedzda
 from fedzda.base import UserError
 from fedzda.platform import plugins
-from fedzda.platform.config.load import find_source
+from fedzda.platform.config.load import find_source, folder_of
 from fedzda.platform.config.overrides import Sources
 from fedzda.platform.config.problems import KEY_SIMILARITY, from_pydantic, render, suggestion
 from fedzda.platform.config.yaml_loader import load_file
@@ -87,10 +87,12 @@ def _base(config: SweepConfig, path: Path) -> tuple[dict[str, Any], Path]:
         return config.base, path.parent.resolve()
     beside = path.parent / config.base
     found, label = (beside, config.base) if beside.is_file() else find_source(config.base)
-    data = load_file(found, label).data
-    if not isinstance(data, dict):
+    document = load_file(found, label)
+    if not isinstance(document.data, dict):
         raise UserError(f"{label}:1: the file should be a block of keys such as 'name: …'.")
-    return data, found.parent.resolve()
+    if document.problems:
+        raise UserError(*(f"{label}:{line}: {sentence}" for line, sentence in document.problems))
+    return document.data, folder_of(found)
 
 
 def _inconsistent(config: SweepConfig) -> list[str]:

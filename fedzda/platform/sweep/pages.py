@@ -42,7 +42,11 @@ def section(setting: Setting) -> str:
 
 
 def write_charts(setting: Setting, folder: Path) -> list[Path]:
-    """``pareto-…`` of all arms with a global model, ``convergence-…`` of the first group."""
+    """``pareto-…`` of the arms with a global model, ``convergence-…`` of the first group.
+
+    Arms that lack a seed of the baseline are in the tables alone: points of other seeds, hence of
+    other partitions, cannot be compared by their places.
+    """
     groups = setting.groups()
     shown = [arm for group in groups for arm in setting.arms_of(group)]
     with_global = [arm for arm in shown if "global" in setting.stages(arm)]
@@ -50,6 +54,8 @@ def write_charts(setting: Setting, folder: Path) -> list[Path]:
     if not first:
         return []
     paths = [folder / f"{kind}-{setting.slug}.svg" for kind in ("pareto", "convergence")]
-    pareto(setting, with_global, paths[0])
+    wanted = set(setting.arms.get(setting.config.baseline or "", {}))
+    comparable = [arm for arm in with_global if wanted <= set(setting.arms[arm])]
+    pareto(setting, comparable, paths[0])
     convergence(setting, first, paths[1])
     return paths

@@ -44,8 +44,9 @@ class Result:
         return metric_of(self.data)
 
     def clients(self, stage: str) -> dict[int, float]:
-        """Each client's average over the last rounds."""
-        return {int(k): float(v) for k, v in self.data["clients"].get(stage, {}).items()}
+        """Each client's average over the last rounds; those without a value are left out."""
+        stored = self.data["clients"].get(stage, {})
+        return {int(k): float(v) for k, v in stored.items() if v is not None}
 
 
 def read_result(sweep: Sweep, cell: Cell) -> Result | None:
@@ -54,7 +55,13 @@ def read_result(sweep: Sweep, cell: Cell) -> Result | None:
     if not path.is_file():
         return None
     data = read_json(path)
-    return Result(cell, data) if data.get("hash") == cell.hash else None
+    same = data.get("hash") == cell.hash and _averages_as_asked(data, sweep.config.last)
+    return Result(cell, data) if same else None
+
+
+def _averages_as_asked(data: dict[str, Any], last: int) -> bool:
+    """Whether figures are averages over ``last`` rounds, or over all where there are fewer."""
+    return "averaged" not in data or data["averaged"] == min(last, len(data["evaluated"]))
 
 
 def collect(run: Run, cell: Cell, last: int, cpu_seconds: float) -> dict[str, Any]:
@@ -64,7 +71,7 @@ def collect(run: Run, cell: Cell, last: int, cpu_seconds: float) -> dict[str, An
     for every client; ``curves`` one value per evaluated round. Accuracies are fractions.
 
     Raises:
-        RunError: The run evaluated no client.
+        RunError: The run evaluated no client, or none had a value in any round.
     """
     summary, meta = run.summary, run.meta
     rows = _rows(run.path)
@@ -74,8 +81,14 @@ def collect(run: Run, cell: Cell, last: int, cpu_seconds: float) -> dict[str, An
     files = read_run(run.path)
     name = main_metric(files)
     stages = [main, *(stage for stage in ("global", "personalised") if stage in rows[0])]
+    if all(found["mean"] is None for found in _of(rows, main, main, name)):
+        raise RunError(
+            f"cell {cell.text} has no value of '{name}' in any round: give clients test samples "
+            "(data.test_fraction above 0)."
+        )
     return {
         "cell": cell.labels,
+        "point": cell.point,
         "group": cell.group,
         "seed": cell.seed,
         "hash": cell.hash,
@@ -117,13 +130,17 @@ def _averages(figures: list[dict[str, Any]]) -> dict[str, float | None]:
     return found
 
 
-def _curves(figures: list[dict[str, Any]]) -> dict[str, list[float]]:
-    return {name: [round(own[name], 4) for own in figures] for name in _CURVES}
+def _curves(figures: list[dict[str, Any]]) -> dict[str, list[float | None]]:
+    return {name: [_rounded(own[name]) for own in figures] for name in _CURVES}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _clients(run: Run, stage: str, metric: str, rounds: list[int]) -> dict[str, float]:
     table = run.clients
     tested = (table.phase == "evaluate") & (table.split == "test") & (table.stage == stage)
     kept = table[tested & (table.metric == metric) & table["round"].isin(rounds)]
-    means = kept.groupby("client").value.mean()
+    means = kept.groupby("client").value.mean().dropna()
     return {str(client): round(float(value), 4) for client, value in means.items()}

@@ -16,6 +16,7 @@ from typing import IO
 from fedzda.base import RunError
 from fedzda.platform.config import plain
 from fedzda.platform.config.yaml_loader import dump
+from fedzda.platform.engines.base import SHARE, cores
 from fedzda.platform.files import make_folder, write_json, write_text
 from fedzda.platform.runs import load
 from fedzda.platform.sweep.cells import Cell, result_path
@@ -87,7 +88,7 @@ def run_cells(
     Args:
         sweep: The sweep.
         cells: What to run, in this order.
-        jobs: How many at once.
+        jobs: How many at once; the cores of the machine are shared among them.
         done: Told about every cell that ended.
 
     Returns:
@@ -104,7 +105,7 @@ def run_cells(
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_start(sweep, *waiting.pop(0)))
+                running.append(_start(sweep, *waiting.pop(0), max(1, cores() // jobs)))
             ended = [job for job in running if job.process.poll() is not None]
             for job in ended:
                 running.remove(job)
@@ -122,12 +123,14 @@ def run_cells(
     return failures
 
 
-def _start(sweep: Sweep, cell: Cell, config: Path) -> _Job:
+def _start(sweep: Sweep, cell: Cell, config: Path, share: int) -> _Job:
+    """Start a cell that has so many cores to itself."""
     out = config.with_suffix(".out").open("w", encoding="utf-8")
     log = config.with_suffix(".log")
     err = log.open("w", encoding="utf-8")
     command = [sys.executable, "-m", "fedzda.platform.sweep.child", str(config), str(sweep.folder)]
-    process = subprocess.Popen(command, stdout=out, stderr=err, text=True)
+    environment = {**os.environ, SHARE: str(share)}
+    process = subprocess.Popen(command, stdout=out, stderr=err, text=True, env=environment)
     return _Job(cell, process, log, [out, err])
 
 

@@ -6,6 +6,7 @@ arms of a seed share: its partition, its cohorts, its initial weights.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from fedzda.platform.compare import t_interval
 from fedzda.platform.report.units import DASH, Metric, metric
-from fedzda.platform.sweep.cells import Cell
+from fedzda.platform.sweep.cells import Cell, slugged
 from fedzda.platform.sweep.config import SweepConfig
 from fedzda.platform.sweep.load import Sweep
 from fedzda.platform.sweep.results import Result, read_result
@@ -89,18 +90,25 @@ class Setting:
     @property
     def title(self) -> str:
         """What the combination is called."""
-        abouts = [
-            self.config.axes[axis][value].about if axis in self.config.axes else ""
-            for axis, value in self.labels.items()
+        return ", ".join(self._told(axis, value) for axis, value in self.labels.items())
+
+    def _told(self, axis: str, value: str) -> str:
+        """What a label is called: as the file says, or with what it stands for."""
+        if axis in self.config.axes:
+            return self.config.axes[axis][value].about or value
+        if axis != "point":
+            return f"{axis} {value}"
+        cells = [result.cell for own in self.arms.values() for result in own.values()]
+        changes = [
+            f"{key} {v:.4g}" if isinstance(v, float) else f"{key} {json.dumps(v)}"
+            for key, v in (cells[0].point.items() if cells else ())
         ]
-        return ", ".join(
-            about or value for about, value in zip(abouts, self.labels.values(), strict=True)
-        )
+        return f"point {value} ({', '.join(changes)})"
 
     @property
     def slug(self) -> str:
         """The same for file names."""
-        return "-".join(self.labels.values()) or self.config.name
+        return "-".join(map(slugged, self.labels.values())) or self.config.name
 
     def groups(self) -> list[str]:
         """Groups that have a finished cell, in the order of the file."""
@@ -202,11 +210,12 @@ def _off(setting: Setting, arm: str, stage: str) -> BySeed:
 def differences_table(setting: Setting, group: str) -> str:
     """Markdown: paired differences to the baseline, and what the arms cost."""
     base, shown = setting.config.baseline or "", setting.metric
+    own = setting.stages(base)[0] if base in setting.arms else "global"
 
     def gap(arm: str, stage: str, name: str, scale: float) -> str:
         if arm == base:
             return DASH
-        found = paired(setting.figure(base, name), setting.figure(arm, name, stage))
+        found = paired(setting.figure(base, name, own), setting.figure(arm, name, stage))
         return DASH if found is None else _signed(found, scale, shown.fraction)
 
     columns: list[_Column] = [

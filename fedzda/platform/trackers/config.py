@@ -14,8 +14,9 @@ class TensorBoardConfig(StrictConfig):
 
     name: Literal["tensorboard"] = "tensorboard"
     folder: str | None = None
-    """Folder of the event files; left out: ``tensorboard`` in the run folder, so that
-    ``tensorboard --logdir runs`` shows all runs."""
+    """Folder in which every run has its event files, in one of the run folder's name; ``~`` and
+    variables expand. Left out: ``tensorboard`` in the run folder, so that ``tensorboard --logdir
+    runs`` shows all runs."""
 
 
 class WandbConfig(StrictConfig):

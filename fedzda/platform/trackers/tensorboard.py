@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,9 +19,15 @@ class TensorBoard(Tracker):
         """A writer; rounds after the checkpoint that a resumed run goes on from are taken back."""
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = Path(self.config.folder) if self.config.folder else run.folder / "tensorboard"
-        self.writer = SummaryWriter(str(folder), purge_step=run.done + 1 if run.done else None)
-        if not run.done:
+        folder = run.folder / "tensorboard"
+        if self.config.folder is not None:
+            # Runs that share event files would be one zigzag line.
+            root = Path(os.path.expandvars(self.config.folder)).expanduser()
+            folder = root / run.folder.name
+        # A run that was killed before its first checkpoint is resumed too, from round 0.
+        resumed = (run.folder / "rounds.jsonl").exists()
+        self.writer = SummaryWriter(str(folder), purge_step=run.done + 1 if resumed else None)
+        if not resumed:
             rows = "\n".join(f"| {key} | {value} |" for key, value in run.config.items())
             self.writer.add_text("config", f"| key | value |\n|---|---|\n{rows}")
 

@@ -12,6 +12,7 @@ class PlaceboConfig(MeanConfig, FillConfig):
     """Placebo for Fed-ZDAC: noise images with the same labels."""
 
     no_scenario = FILLS
+    classifies = "adds images of the classes that clients lack"
     name: Literal["placebo"] = "placebo"
 
 
@@ -19,6 +20,7 @@ class OracleConfig(MeanConfig, FillConfig):
     """Oracle for Fed-ZDAC: real images of the missing classes."""
 
     no_scenario = FILLS
+    classifies = "adds images of the classes that clients lack"
     simulated = "gives clients real images that other clients hold"
     name: Literal["oracle"] = "oracle"
 
@@ -57,4 +59,5 @@ class CentralisedConfig(MeanConfig):
 class LocalOnlyConfig(MeanConfig):
     """Every client trains alone."""
 
+    one_model = False
     name: Literal["local-only"] = "local-only"

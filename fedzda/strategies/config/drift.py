@@ -37,6 +37,7 @@ class FedNovaConfig(MeanConfig):
 class MoonConfig(MeanConfig):
     """MOON: model-contrastive local training."""
 
+    classifies = "compares what enters a classifier's last layer"
     name: Literal["moon"] = "moon"
     mu: float = Field(default=1.0, ge=0)
     """Weight of the contrastive term; 0 is FedAvg. The paper tunes it between 0.1 and 10."""

@@ -16,6 +16,7 @@ class EnsembleDistillationConfig(MeanConfig, EnsembleGameConfig):
     """Averages by architecture, and distils the clients' ensemble into every one without data."""
 
     variants = True
+    classifies = "distils what classifiers say"
     distils: ClassVar[bool] = True
     """Whether architectures that nobody trains learn as well."""
     fast: ClassVar[dict[str, int]] = {**EnsembleGameConfig.fast, "start_round": 1, "every": 1}
@@ -51,13 +52,7 @@ class EnsembleDistillationConfig(MeanConfig, EnsembleGameConfig):
 
     def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
         """It distils logits of whole models."""
-        task = getattr(whole.task, "name", None)
-        if task is not None and task != "classification":
-            yield (
-                "strategy.name",
-                "strategy 'ensemble-distillation' distils what classifiers say, and 'task.name' "
-                f"is '{task}'. Set strategy.name to 'fed-avg', which averages by architecture too.",
-            )
+        yield from super().problems_in(whole)
         forms = whole.devices.variants()
         if self.students == "others" and not any(form.architecture for form in forms):
             yield (

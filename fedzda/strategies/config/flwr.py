@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fedzda.platform.config import StrategyConfig, Suits
+from fedzda.platform.config import SimulationConfig, StrategyConfig, Suits
 from fedzda.platform.devices.work import EXTRA_WORK, ExtraWork
 
 _SHARED = {"name", "clients_per_round", "batchnorm"}
@@ -23,6 +24,8 @@ class FlwrConfig(StrategyConfig):
     privacy: ClassVar[Suits] = "local"
     flower_class: ClassVar[str]
     client_keys: ClassVar[dict[str, Any]] = {}
+    by_step_size: ClassVar[tuple[str, ...]] = ()
+    """Arguments of Flower's class that follow the clients' step size."""
 
     batchnorm: Literal["naive", "pooled", "strategy"] = "pooled"  # type: ignore[assignment]
     """BatchNorm statistics: averaged apart from the trained weights (``naive`` or ``pooled``
@@ -32,6 +35,17 @@ class FlwrConfig(StrategyConfig):
     def arguments(self, local_lr: float) -> dict[str, Any]:
         """Keyword arguments of Flower's class."""
         return {key: value for key, value in self if key not in _SHARED}
+
+    def problems_in(self, whole: SimulationConfig) -> Iterator[tuple[str, str]]:
+        """What the rule needs of a cohort."""
+        clients = whole.data.clients
+        cohort = self.clients_per_round or clients
+        if cohort is not None:
+            yield from self.cohort_problems(min(cohort, clients or cohort))
+
+    def cohort_problems(self, cohort: int) -> Iterator[tuple[str, str]]:
+        """What is wrong with this many clients in a round."""
+        return iter(())
 
 
 class FlwrFedAvgConfig(FlwrConfig):
@@ -67,7 +81,8 @@ class _FedOptConfig(FlwrConfig):
     eta: float = Field(default=0.01, gt=0)
     """Step size of the server (Flower: 0.1 for FedAdam and FedAdagrad)."""
     eta_l: float = Field(default=0.0316, gt=0)
-    """Step size of the clients, noted by Flower and not used in its rule."""
+    """Step size of the clients, noted by Flower and not used in its rule (Flower: 0.1 for FedAdam
+    and FedAdagrad)."""
     tau: float = Field(default=1e-3, gt=0)
     """Degree of adaptivity, added to the root of the second moment."""
 
@@ -106,11 +121,12 @@ class FlwrQFedAvgConfig(FlwrConfig):
         "initial-loss": True,
         EXTRA_WORK: ExtraWork(forward=1.0).told(),
     }
+    by_step_size = ("client_learning_rate",)
     name: Literal["flwr-q-fed-avg"] = "flwr-q-fed-avg"
     q: float = Field(default=0.1, ge=0)
     """Degree of fairness; 0 is the unweighted mean of the clients."""
     client_learning_rate: float | None = Field(default=None, gt=0)
-    """1/L in the rule; left out: the clients' step size."""
+    """1/L in the rule; left out: the clients' step size in each round."""
 
     def arguments(self, local_lr: float) -> dict[str, Any]:
         """As Flower wants them."""
@@ -147,6 +163,7 @@ class FlwrMultiKrumConfig(FlwrConfig):
     """Multi-Krum (Blanchard et al. 2017)."""
 
     flower_class = "MultiKrum"
+    fast: ClassVar[dict[str, int]] = {"num_nodes_to_select": 1}
     no_scenario = _NEEDS_ALL
     name: Literal["flwr-multi-krum"] = "flwr-multi-krum"
     num_malicious_nodes: int = Field(default=0, ge=0)
@@ -154,12 +171,34 @@ class FlwrMultiKrumConfig(FlwrConfig):
     num_nodes_to_select: int = Field(default=1, ge=1)
     """Clients averaged."""
 
+    def cohort_problems(self, cohort: int) -> Iterator[tuple[str, str]]:
+        """Of fewer clients all would be averaged, and none left out."""
+        if self.num_nodes_to_select > cohort:
+            yield (
+                "strategy.num_nodes_to_select",
+                "'strategy.num_nodes_to_select' should be at most the clients of a round, which "
+                f"are {cohort} (got {self.num_nodes_to_select}). Lower it, or raise "
+                "strategy.clients_per_round.",
+            )
+
 
 class FlwrBulyanConfig(FlwrConfig):
     """Bulyan (El Mhamdi et al. 2018); needs at least ``4 * num_malicious_nodes + 3`` clients."""
 
     flower_class = "Bulyan"
+    fast: ClassVar[dict[str, int]] = {"clients_per_round": 3, "num_malicious_nodes": 0}
     no_scenario = _NEEDS_ALL
     name: Literal["flwr-bulyan"] = "flwr-bulyan"
     num_malicious_nodes: int = Field(default=0, ge=0)
     """Assumed number of malicious clients."""
+
+    def cohort_problems(self, cohort: int) -> Iterator[tuple[str, str]]:
+        """With fewer clients Flower leaves the model as it is, in every round."""
+        needed = 4 * self.num_malicious_nodes + 3
+        if cohort < needed:
+            yield (
+                "strategy.num_malicious_nodes",
+                "'strategy.num_malicious_nodes' needs at least 4 times as many clients in a round "
+                f"plus 3, here {needed}, and there are {cohort} (got "
+                f"{self.num_malicious_nodes}). Lower it, or raise strategy.clients_per_round.",
+            )

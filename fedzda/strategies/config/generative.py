@@ -16,6 +16,7 @@ class FedGenConfig(MeanConfig):
     """FedGen: a generator of features, learned at the server."""
 
     amounts: ClassVar[tuple[str, ...]] = ("generator_steps",)
+    classifies = "makes features for a classifier's last layer"
 
     name: Literal["fed-gen"] = "fed-gen"
     alpha: float = Field(default=1.0, ge=0)
@@ -42,6 +43,7 @@ class FedCOGConfig(MeanConfig):
     fast: ClassVar[dict[str, int]] = {"start_round": 1}
     begins: ClassVar[tuple[str, ...]] = ("start_round",)
     no_scenario = FILLS
+    classifies = "makes images of the classes that clients lack"
 
     name: Literal["fed-cog"] = "fed-cog"
     start_round: int = Field(default=3, ge=1)

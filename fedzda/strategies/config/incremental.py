@@ -127,8 +127,14 @@ class FedDFGRConfig(MeanConfig):
     relational_weight: float = Field(default=0.5, ge=0)
     """``r-dfcil-like``: weight of the relational term."""
 
+    @property
+    def cumulative(self) -> bool:
+        """Whether clients train on their samples of earlier phases, too."""
+        return self.base == "joint"
+
     def problems_in(self, whole: SimulationConfig) -> Iterator[tuple[str, str]]:
         """What base, replay and second teacher need in a scenario; without one nothing counts."""
+        yield from super().problems_in(whole)
         scenario: Any = whole.scenario
         if scenario is None:
             return

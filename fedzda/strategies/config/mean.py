@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from fedzda.platform.config import StrategyConfig
+from fedzda.platform.config import SimulationConfig, StrategyConfig
 
 
 class MeanConfig(StrategyConfig):
     """What strategies that average share."""
+
+    classifies: ClassVar[str] = ""
+    """What it does that takes a classifier of images, after the word "which"; empty: nothing."""
+    one_model: ClassVar[bool] = True
+    """Whether clients are tested with one model, whose loss power-of-choice can ask for."""
 
     weighting: Literal["size", "uniform"] = "size"
     """What a client counts in sums over clients: its training samples, or 1 (the models of a whole
@@ -21,6 +27,23 @@ class MeanConfig(StrategyConfig):
     candidates: int | None = Field(default=None, ge=1)
     """Clients that report their loss where ``sampling`` is power-of-choice; left out: twice
     ``clients_per_round``."""
+
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """A task or a way of sampling that the method can do nothing with."""
+        task = getattr(whole.task, "name", None)
+        if self.classifies and task not in (None, "classification"):
+            yield (
+                "strategy.name",
+                f"'strategy.name' is '{self.name}', which {self.classifies}, and 'task.name' is "
+                f"'{task}'. Set strategy.name to 'fed-avg', or task.name to 'classification'.",
+            )
+        if self.sampling == "power-of-choice" and not self.one_model:
+            yield (
+                "strategy.sampling",
+                "'strategy.sampling' is 'power-of-choice', which asks clients for the loss of the "
+                f"global model, and strategy '{self.name}' has none that could be tested. Set it "
+                "to 'uniform' or 'size-weighted'.",
+            )
 
 
 class FedAvgConfig(MeanConfig):

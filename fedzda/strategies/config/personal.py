@@ -24,4 +24,5 @@ class DittoConfig(MeanConfig):
 class FedBNConfig(MeanConfig):
     """FedBN: BatchNorm layers stay on the client."""
 
+    one_model = False
     name: Literal["fed-bn"] = "fed-bn"

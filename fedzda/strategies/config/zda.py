@@ -5,12 +5,13 @@ The papers publish no settings: every default is our choice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
 from fedzda.base import StrictConfig
-from fedzda.platform.config import Slot
+from fedzda.platform.config import SimulationConfig, Slot
 from fedzda.strategies.config.mean import MeanConfig
 
 FILLS = (
@@ -24,6 +25,7 @@ class SynthesisConfig(MeanConfig):
     """What both ends share."""
 
     no_scenario = FILLS
+    classifies = "makes images from a classifier"
     synthesizer: Annotated[SerializeAsAny[StrictConfig], Slot("synthesizers")] = Field(
         default={"name": "zs-cgan"}  # type: ignore[assignment]
     )
@@ -80,7 +82,7 @@ class ClientSideConfig(FillConfig):
 class ServerSideConfig(StrictConfig):
     """Fed-ZDAS: what the server does with the clients' models."""
 
-    fast: ClassVar[dict[str, int]] = {"server_start_round": 1}
+    fast: ClassVar[dict[str, int]] = {"server_start_round": 1, "server_batch_size": 2}
     begins: ClassVar[tuple[str, ...]] = ("server_start_round",)
     amounts: ClassVar[tuple[str, ...]] = ("server_steps",)
     assume: ClassVar[dict[str, Any]] = {"server_keep": "all"}
@@ -122,6 +124,19 @@ class ServerSideConfig(StrictConfig):
     server_warm_start: bool = True
     """Continue from a generator of the round before."""
 
+    def too_few_images(self, cohort: int | None) -> Iterator[tuple[str, str]]:
+        """The server does not train on less than a batch; None: nobody knows the cohort yet."""
+        if cohort is None:
+            return
+        images = self.server_images * -(-cohort // self.server_group_size)
+        if images < self.server_batch_size:
+            yield (
+                "strategy.server_batch_size",
+                "'strategy.server_batch_size' should be at most the images made in a round, which "
+                f"are {images} from {cohort} clients (got {self.server_batch_size}): the server "
+                "would never train. Lower it, or raise strategy.server_images.",
+            )
+
 
 class FedZDACConfig(SynthesisConfig, ClientSideConfig):
     """Zero-shot data augmentation at the clients."""
@@ -134,9 +149,19 @@ class FedZDASConfig(SynthesisConfig, ServerSideConfig):
 
     name: Literal["fed-zdas"] = "fed-zdas"
 
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """What all that average have, and images for a batch."""
+        yield from super().problems_in(whole)
+        yield from self.too_few_images(self.clients_per_round or whole.data.clients)
+
 
 class FedZDAConfig(SynthesisConfig, ClientSideConfig, ServerSideConfig):
     """Zero-shot data augmentation at both ends."""
 
     fast: ClassVar[dict[str, int]] = {**ClientSideConfig.fast, **ServerSideConfig.fast}
     name: Literal["fed-zda"] = "fed-zda"
+
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """What all that average have, and images for a batch."""
+        yield from super().problems_in(whole)
+        yield from self.too_few_images(self.clients_per_round or whole.data.clients)

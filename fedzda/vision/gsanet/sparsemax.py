@@ -59,6 +59,7 @@ def _project(scores_P: torch.Tensor) -> torch.Tensor:
     sorted_P = scores_P.sort(dim=-1, descending=True).values
     excess_P = sorted_P.cumsum(dim=-1) - 1.0
     kept = (_ranks(scores_P) * sorted_P > excess_P).sum(dim=-1, keepdim=True)
+    kept = kept.clamp(min=1)  # scores that are not finite give NaN, as in softmax
     threshold = excess_P.gather(-1, kept - 1) / kept.to(scores_P.dtype)
     return (scores_P - threshold).clamp(min=0.0)
 
@@ -71,7 +72,7 @@ def _entmax15(scores_P: torch.Tensor) -> torch.Tensor:
     mean_P = sorted_P.cumsum(dim=-1) / ranks
     spread_P = ranks * ((sorted_P**2).cumsum(dim=-1) / ranks - mean_P**2)
     threshold_P = mean_P - ((1.0 - spread_P) / ranks).clamp(min=0.0).sqrt()
-    kept = (threshold_P <= sorted_P).sum(dim=-1, keepdim=True)
+    kept = (threshold_P <= sorted_P).sum(dim=-1, keepdim=True).clamp(min=1)
     threshold = threshold_P.gather(-1, kept - 1)
     return (scores_P - threshold).clamp(min=0.0) ** 2
 

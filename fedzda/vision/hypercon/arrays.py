@@ -22,6 +22,8 @@ Pixels = npt.NDArray[np.uint8]
 
 _HOLE_FROM = 128
 """Smallest 8-bit value of a mask that is hole."""
+_FAR_OUT = 10
+"""No noise on pixels in [0, 1] reaches so far: such frames are on another scale."""
 
 
 def as_frame(found: npt.NDArray[Any], index: int, size: tuple[int, int] | None) -> Frame:
@@ -33,7 +35,7 @@ def as_frame(found: npt.NDArray[Any], index: int, size: tuple[int, int] | None) 
         size: Height and width that it must have; None: any.
 
     Raises:
-        UserError: Another shape or size, or values that are not finite.
+        UserError: Another shape, size, type or scale, or values that are not finite.
     """
     array = np.asarray(found)
     if array.ndim == 2:
@@ -48,18 +50,35 @@ def as_frame(found: npt.NDArray[Any], index: int, size: tuple[int, int] | None) 
             f"frame {index} of the video is {_by(array.shape)} pixels, the first one {_by(size)}. "
             "All frames of a clip must have one size: resize or cut them."
         )
+    _check_type(array, index)
     scale = np.float32(255 if array.dtype == np.uint8 else 1)
     frame = np.asarray(array.astype(np.float32) / scale, np.float32)
     if not np.isfinite(frame).all():
         raise UserError(f"frame {index} of the video has values that are not finite. Replace them.")
+    largest = float(np.abs(frame).max(initial=0))
+    if largest > _FAR_OUT:
+        raise UserError(
+            f"frame {index} of the video has floating-point values up to {largest:g}: they must be "
+            "in [0, 1]. Divide them, 8-bit values by 255."
+        )
     return frame
+
+
+def _check_type(array: npt.NDArray[Any], index: int) -> None:
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise UserError(
+            f"frame {index} of the video is of type {array.dtype}: it must be uint8, or floating "
+            "point in [0, 1]. Convert it."
+        )
 
 
 def as_hole(found: npt.NDArray[Any], index: int, size: tuple[int, int]) -> Hole:
     """The hole of a caller's mask: bool, or numbers of which 128 and more are hole.
 
+    A coloured mask is hole where any colour is.
+
     Raises:
-        UserError: Its size is not that of the frames.
+        UserError: Its size is not that of the frames, or its numbers end at 1.
     """
     mask = np.asarray(found)
     if mask.shape[:2] != size or mask.ndim > 3:
@@ -68,8 +87,15 @@ def as_hole(found: npt.NDArray[Any], index: int, size: tuple[int, int]) -> Hole:
             "of the frames' size for every frame."
         )
     if mask.ndim == 3:
-        mask = mask[:, :, 0]
-    return mask if mask.dtype == np.bool_ else mask >= _HOLE_FROM
+        mask = mask[:, :, :3].max(axis=2)  # the fourth would be opacity
+    if mask.dtype == np.bool_:
+        return mask
+    if 0 < mask.max(initial=0) <= 1:
+        raise UserError(
+            f"mask {index} has numbers from 0 to 1, of which none is hole: numbers of {_HOLE_FROM} "
+            "and more are. Give bool, or multiply by 255."
+        )
+    return np.asarray(mask >= _HOLE_FROM)
 
 
 def to_bytes(frame_HWC: Frame) -> Pixels:

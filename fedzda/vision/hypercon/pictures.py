@@ -18,9 +18,11 @@ _WHITE = 255
 
 
 def side_by_side(frames: Sequence[Frame]) -> Frame:
-    """Frames in a row, each as high as the first one."""
+    """Frames in a row, each as high as the first one; odd sides get a last row or column twice,
+    because video files hold even ones only."""
     height = frames[0].shape[0]
-    return np.concatenate([_to_height(frame, height) for frame in frames], axis=1)
+    row = np.concatenate([_to_height(frame, height) for frame in frames], axis=1)
+    return np.pad(row, ((0, height % 2), (0, row.shape[1] % 2), (0, 0)), mode="edge")
 
 
 def strip(rows: Mapping[str, Sequence[Frame]]) -> Pixels:

@@ -141,7 +141,8 @@ class HyperCon:
                 waiting.append(slot.position)
             while waiting and waiting[0] + reach <= slot.position:
                 yield self._result(held[waiting.popleft()], held)
-            oldest = (waiting[0] if waiting else slot.position + self._step) - reach
+            ahead = (slot.position // self._step + 1) * self._step  # the clip's next frame
+            oldest = (waiting[0] if waiting else ahead) - reach
             held = {position: kept for position, kept in held.items() if position >= oldest}
         for position in waiting:
             yield self._result(held[position], held)

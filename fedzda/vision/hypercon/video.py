@@ -131,7 +131,7 @@ class ClipWriter:
         fps: Frames per second of a file.
 
     Raises:
-        UserError: Another suffix, or the path exists.
+        UserError: Another suffix, the path exists, or a file is to hold frames of odd sides.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -151,6 +151,12 @@ class ClipWriter:
 
     def _opened(self, pixels: Pixels) -> cv2.VideoWriter:
         if self._writer is None:
+            height, width = pixels.shape[:2]
+            if height % 2 or width % 2:  # OpenCV would cut off a row or column and say nothing
+                raise UserError(
+                    f"the frames have {width}x{height} pixels, and a video file ('{self.path}') "
+                    "holds even numbers only. Give a name without a suffix: a folder of PNG files."
+                )
             self.path.parent.mkdir(parents=True, exist_ok=True)
             code = cv2.VideoWriter.fourcc(*VIDEOS[self.path.suffix.lower()])
             size = (pixels.shape[1], pixels.shape[0])

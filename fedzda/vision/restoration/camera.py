@@ -9,6 +9,7 @@ N images, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +109,11 @@ def mosaic(images_N3HW: torch.Tensor, pattern: str = "rggb") -> torch.Tensor:
 
 def demosaic(mosaics_N1HW: torch.Tensor, pattern: str = "rggb") -> torch.Tensor:
     """Bilinear colours ``(N, 3, H, W)``: every missing value is the mean of its neighbours."""
+    return _spread(mosaics_N1HW, pattern, power=1)
+
+
+def _spread(mosaics_N1HW: torch.Tensor, pattern: str, power: int) -> torch.Tensor:
+    """Sums of neighbours with the bilinear weights to a power: values at 1, variances at 2."""
     unified = unify(mosaics_N1HW, pattern, "rggb", pad=True)
     planes = pack(unified.mosaics)
     empty = torch.zeros_like(planes[:, :1])
@@ -119,7 +125,7 @@ def demosaic(mosaics_N1HW: torch.Tensor, pattern: str = "rggb") -> torch.Tensor:
     ]
     cross = mosaics_N1HW.new_tensor([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
     square = mosaics_N1HW.new_tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
-    kernels = torch.stack([square, cross, square]).unsqueeze(1)
+    kernels = torch.stack([square, cross, square]).unsqueeze(1) ** power
     # Reflection keeps the places of the colours, so borders are means of real values as well.
     edges = functional.pad(torch.cat(colours, dim=1), (1, 1, 1, 1), mode="reflect")
     return unified.undo(functional.conv2d(edges, kernels, groups=3))
@@ -128,7 +134,54 @@ def demosaic(mosaics_N1HW: torch.Tensor, pattern: str = "rggb") -> torch.Tensor:
 def process(mosaics_N1HW: torch.Tensor, camera: Camera, pattern: str = "rggb") -> torch.Tensor:
     """Developed sRGB images ``(N, 3, H, W)`` in [0, 1] of linear mosaics."""
     x = demosaic(mosaics_N1HW, pattern)
-    x = (x * camera.gains(x)).clamp(0, 1)
-    x = torch.einsum("ij,njhw->nihw", torch.linalg.inv(camera.matrix.double()).to(x), x)
+    x = _clipped(x * camera.gains(x))
+    return _toned(torch.einsum("ij,njhw->nihw", _to_srgb(camera, x), x))
+
+
+def developed_deviation(
+    mosaics_N1HW: torch.Tensor, variance_N1HW: torch.Tensor, camera: Camera, pattern: str = "rggb"
+) -> torch.Tensor:
+    """Standard deviation ``(N, 3, H, W)`` of the noise that :func:`process` leaves in its images.
+
+    The colours of a pixel come from different pixels of the mosaic, so that variances add up
+    exactly as far as development is linear. Clipping and tone curve count with half of what they
+    make of one deviation up and one down, which stays finite in the dark, where the curve's slope
+    does not (our choice).
+
+    Args:
+        mosaics_N1HW: Linear mosaics in [0, 1]; noisy ones will do.
+        variance_N1HW: Variance of each of their pixels, whose noise is independent.
+        camera: The camera.
+        pattern: Its Bayer pattern.
+    """
+    x = demosaic(mosaics_N1HW, pattern)
+    gains = camera.gains(x)
+    x, deviation = x * gains, _spread(variance_N1HW, pattern, power=2).sqrt() * gains
+    x, deviation = _clipped(x), _through(_clipped, x, deviation)
+    inverse = _to_srgb(camera, x)
+    mixed = torch.einsum("ij,njhw->nihw", inverse.square(), deviation.square())
+    return _through(_toned, torch.einsum("ij,njhw->nihw", inverse, x), mixed.sqrt())
+
+
+def _through(
+    curve: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, deviation: torch.Tensor
+) -> torch.Tensor:
+    """The deviation behind a rising curve."""
+    return (curve(x + deviation) - curve(x - deviation)) / 2
+
+
+def _clipped(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp(0, 1)
+
+
+def _to_srgb(camera: Camera, like: torch.Tensor) -> torch.Tensor:
+    """``(3, 3)`` camera colours to linear sRGB."""
+    inverse: torch.Tensor = torch.linalg.inv(camera.matrix.double()).to(like)
+    return inverse
+
+
+def _toned(x: torch.Tensor) -> torch.Tensor:
+    """Gamma and the smooth-step tone curve."""
     x = x.clamp(_DARK, 1) ** (1 / _GAMMA)
-    return 3 * x**2 - 2 * x**3
+    toned: torch.Tensor = 3 * x**2 - 2 * x**3
+    return toned

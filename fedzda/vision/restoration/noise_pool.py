@@ -36,6 +36,8 @@ def flat_patches(
     """
     kept = []
     for image in images:
+        if min(image.shape[1:]) < side:
+            continue
         columns = functional.unfold(image.unsqueeze(0), side, stride=side)
         cuts = columns[0].T.reshape(-1, image.shape[0], side, side)
         shade = 255 * grey(cuts).double().flatten(1)

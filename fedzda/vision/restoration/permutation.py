@@ -39,6 +39,30 @@ def permute_noise(
     return clean_N1HW + unpack(moved.view_as(clean))
 
 
+def permute_by_channel(
+    noisy_NCHW: torch.Tensor, clean_NCHW: torch.Tensor, bin_size: int, rng: torch.Generator
+) -> torch.Tensor:
+    """:func:`permute_noise` of every channel by itself, for noise that is independent everywhere.
+
+    An odd last row or column keeps its noise.
+
+    Args:
+        noisy_NCHW: Mosaics, or images whose noise no development has spread.
+        clean_NCHW: Their truth.
+        bin_size: See :func:`permute_noise`.
+        rng: A CPU generator.
+
+    Raises:
+        UserError: ``bin_size`` below 2.
+    """
+    height, width = (extent // 2 * 2 for extent in noisy_NCHW.shape[2:])
+    even = [image[:, :, :height, :width] for image in (noisy_NCHW, clean_NCHW)]
+    noisy, clean = (image.reshape(-1, 1, height, width) for image in even)
+    found = noisy_NCHW.clone()
+    found[:, :, :height, :width] = permute_noise(noisy, clean, bin_size, rng).view_as(even[0])
+    return found
+
+
 def _sorted_with_random_ties(values_NCP: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """Places of the values in ascending order; equal values in random order."""
     start = torch.rand(values_NCP.shape, generator=rng).argsort(dim=2).to(values_NCP.device)

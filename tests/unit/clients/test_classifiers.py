@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from fedzda.base import ImageSpec, UserError, fingerprint
-from fedzda.clients.classifiers import build_model, load_classifier, save_classifier
+from fedzda.clients.classifiers import (
+    build_model,
+    federation_of,
+    load_classifier,
+    save_classifier,
+)
 from fedzda.clients.models.lenet_bn import LeNetBN
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
@@ -134,3 +139,40 @@ def test_a_run_of_another_task_is_refused(tmp_path, monkeypatch):
     (path / "meta.json").write_text(json.dumps({"source_folder": str(tmp_path)}))
     with pytest.raises(UserError, match="for the task 'diffusion', which is no classifier"):
         load_classifier(path)
+
+
+def tiny_run(tmp_path, **changes):
+    raw = {
+        "name": "tiny",
+        "rounds": 2,
+        "data": {"name": "digits", "clients": 2},
+        "model": LENET,
+        "strategy": {"name": "fed-avg"},
+        "engine": {"name": "inline"},
+        "output": str(tmp_path / "runs"),
+        "report": False,
+        **changes,
+    }
+    return Simulation.build(from_dict(raw), folder=tmp_path).run()
+
+
+def test_labels_of_a_scenario_are_those_of_its_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
+    scenario = {"name": "class-incremental", "base_classes": 5, "classes_per_phase": 5}
+    run = tiny_run(tmp_path, scenario={**scenario, "rounds_per_phase": 1})
+    known, found = federation_of(run.path), load_classifier(run.path)
+    images = found.image.normalize(torch.tensor(known.test["image"]).float() / 255)
+    with torch.no_grad():
+        right = found.model(images).argmax(1).numpy() == known.test["label"]
+    assert right.mean() == pytest.approx(run.summary["global_test"]["accuracy"], abs=1e-3)
+
+
+def test_heads_that_devices_add_are_no_part_of_the_classifier(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
+    shallow = {"profile": "phone-high", "share": 1.0, "variant": {"name": "depth", "stages": 2}}
+    run = tiny_run(tmp_path, rounds=1, devices=[shallow])
+    found, whole = load_classifier(run.path).model, run.model()
+    images = torch.rand(3, 1, 8, 8)
+    assert hasattr(whole, "exits")
+    assert not hasattr(found, "exits")
+    torch.testing.assert_close(found(images), whole(images))

@@ -220,3 +220,30 @@ def test_pooled_data_is_everybodys(runtime):
     )
     everything = data_of(runtime, **{"pooled-data": "null"})
     assert everything.metrics["num-examples"] == counts.sum()
+
+
+@pytest.mark.parametrize("decay", [{"poly": 1.0}, {"lr_decay": 0.5}])
+def test_scaffolds_control_variate_is_the_gradient_whatever_the_step_size(runtime, decay):
+    """One step from the same weights; round 2 has half of the step size."""
+    before, found = runtime.config, []
+    for more in ({}, decay):
+        local = before.local.model_copy(update={"steps": 1, **more})
+        runtime.config = before.model_copy(update={"rounds": 2, "local": local})
+        request = call(runtime, round_=2, scaffold=True)
+        names = [name for name, _ in runtime.model.named_parameters()]
+        received = request.content.arrays["arrays"]
+        request.content.arrays["control"] = {name: np.zeros_like(received[name]) for name in names}
+        found.append(runtime.train(request).state.arrays["control"])
+    runtime.config = before
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_noise_leaves_frozen_weights_alone(runtime):
+    frozen = runtime.model.features[0].weight.requires_grad_(False)
+    request = call(runtime, **{"clipping_norm": 1.0, "noise-stddev": 0.1})
+    reply = runtime.train(request)
+    frozen.requires_grad_(True)
+    start = request.content.arrays["arrays"]
+    assert np.array_equal(trained(reply)["features.0.weight"], start["features.0.weight"])
+    assert not np.array_equal(trained(reply)["features.0.bias"], start["features.0.bias"])

@@ -9,6 +9,8 @@ from fedzda.clients.sources.parallax import load as load_parallax
 from fedzda.clients.sources.photographs import TESTED, photographs
 from fedzda.clients.sources.photographs import load as load_photographs
 
+pytest.importorskip("skimage")
+
 
 def test_every_camera_has_pieces_of_every_photograph(tmp_path):
     config = PhotographsConfig(cameras=3, edge=64, pieces=2)

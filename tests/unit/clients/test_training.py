@@ -5,11 +5,11 @@ from fedzda.clients.cohort import can_vectorise
 from fedzda.clients.models.lenet_bn import LeNetBN
 from fedzda.clients.tasks.classification import Classification
 from fedzda.clients.tasks.config import ClassificationConfig
-from fedzda.clients.training import lr_factor
 from fedzda.platform.config import LocalConfig
 from fedzda.platform.data.dealing import check_columns
 from fedzda.platform.data.federation import prepare
 from fedzda.platform.data.sources.config import DigitsConfig
+from fedzda.platform.local_steps import lr_factor
 
 
 def test_polynomial_decay_by_hand():

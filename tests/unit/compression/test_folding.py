@@ -106,3 +106,48 @@ def test_training_mode_and_wrong_sizes_are_refused(image, model):
     many = ImageSpec((2, 8, 8), 10, (0.5,) * 2, (0.5,) * 2)
     with pytest.raises(UserError, match=r"must return logits \(images, 10\)"):
         trace(model, many)
+
+
+class Shaped(nn.Module):
+    """Answers in a shape that its shuffle and its number of channels make."""
+
+    def __init__(self, channels, factor=1, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(2, channels * factor**2, 3, stride, padding=1)
+        self.shuffle = nn.PixelShuffle(factor)
+
+    def forward(self, x):
+        return self.shuffle(self.conv(x))
+
+
+@pytest.mark.parametrize("options", [{"channels": 2}, {"channels": 1}, {"factor": 3}], ids=str)
+def test_images_with_fewer_channels_and_more_pixels_are_answers(options, image):
+    model = Shaped(**{"channels": 2, **options}).eval()
+    images = torch.rand(3, *image.shape)
+    with torch.no_grad():
+        torch.testing.assert_close(trace(model, image)(images), model(images))
+
+
+@pytest.mark.parametrize(
+    "options", [{"channels": 4}, {"stride": 2}, {"factor": 3, "stride": 2}], ids=str
+)
+def test_other_images_are_refused(options, image):
+    with pytest.raises(UserError, match=r"of at most the 2 channels .* and of 8x8 pixels or a mul"):
+        trace(Shaped(**{"channels": 2, **options}).eval(), image)
+
+
+def test_a_weight_that_two_layers_share_is_folded_in_one():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.Conv2d(3, 3, 3, padding=1),
+        nn.Flatten(),
+        nn.Linear(3 * 64, 10),
+    )
+    model[3].weight, model[3].bias = model[0].weight, model[0].bias
+    image = ImageSpec((3, 8, 8), 10, (0.5,) * 3, (0.25,) * 3)
+    x = torch.randn(3, 3, 8, 8)
+    folded = fold_batch_norm(shaken(model), image)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-4, atol=1e-5)

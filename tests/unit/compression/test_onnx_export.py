@@ -194,7 +194,20 @@ class Denoises(nn.Module):
         return x[:, :2] - self.noise(x)
 
 
-@pytest.mark.parametrize("kind", [Segments, Denoises])
+class Enlarges(nn.Module):
+    """Pixels shuffled between two convolutions; one channel fewer than comes in."""
+
+    def __init__(self):
+        super().__init__()
+        self.change = nn.Sequential(
+            nn.Conv2d(2, 16, 3, padding=1), nn.ReLU(), nn.PixelShuffle(2), nn.Conv2d(4, 1, 3)
+        )
+
+    def forward(self, x):
+        return nn.functional.pad(self.change(x), (1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("kind", [Segments, Denoises, Enlarges])
 def test_networks_that_answer_for_every_pixel(kind, image, pixels, rng, tmp_path):
     torch.manual_seed(0)
     network = kind().train()
@@ -246,5 +259,5 @@ def test_answers_of_another_shape_are_refused(image, pixels, rng):
         def forward(self, x):
             return self.first(x)
 
-    with pytest.raises(UserError, match="one such row per pixel, or images like those it takes"):
+    with pytest.raises(UserError, match="one such row per pixel, or images of at most"):
         quantize(Halves().eval(), image, config(8), pixels, rng)

@@ -196,3 +196,62 @@ def test_a_model_without_layers_is_refused(rng):
 def test_configurations_that_are_refused(options):
     with pytest.raises(ValidationError):
         QuantizeConfig.model_validate(options)
+
+
+class Learned(nn.Module):
+    """A learned factor outside of layers, and a layer that serves twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.deep = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.factor = nn.Parameter(torch.zeros(1))
+        self.classifier = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        x = torch.relu(x + self.factor.exp() * self.deep(x))
+        return self.classifier(torch.relu(self.deep(x)).mean(dim=(2, 3)))
+
+
+def test_learned_factors_stay_float_and_a_layer_may_serve_twice(image, pixels, rng):
+    torch.manual_seed(0)
+    done = quantize(Learned().eval(), image, config(), pixels, rng)
+    assert [row.name for row in done.describe() if row.role == "weight"] == [
+        "stem",
+        "deep",
+        "deep",
+        "classifier",
+    ]
+    report = done.report(pixels)
+    assert report.logits_sqnr_db > 30
+    assert [row.name for row in report.layers] == ["stem", "deep", "classifier"]
+    assert all(row.output_sqnr_db > 30 for row in report.layers)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        mean, std = (f(self.weight, (1, 2, 3), keepdim=True) for f in (torch.mean, torch.std))
+        return self._conv_forward(x, (self.weight - mean) / std, self.bias)
+
+
+def test_layers_with_a_forward_of_their_own_are_refused(image, pixels, rng):
+    model = nn.Sequential(Standardised(2, 4, 8), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)).eval()
+    with pytest.raises(UserError, match=r"compute something else .* '0' \(Standardised\)"):
+        quantize(model, image, config(), pixels, rng)
+
+
+def test_weights_that_are_computed_can_be_rounded(image, pixels, rng):
+    layer = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 4, 8))
+    model = nn.Sequential(layer, nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)).eval()
+    options = {"stage": "adaround", "rounding": RoundingConfig(steps=5)}
+    done = quantize(model, image, config(3, **options), pixels, rng)
+    (first, *_) = (m for m in done.model.modules() if hasattr(m, "quantizer"))
+    grid, weight = first.grid(), first.layer.weight
+    torch.testing.assert_close(grid.values(grid.levels(weight)), weight)
+
+
+def test_a_rare_class_need_not_be_in_the_first_batch(model, image, pixels, rng):
+    labels = torch.zeros(len(pixels), dtype=torch.int64)
+    labels[0] = 1
+    options = {"stage": "qat", "distillation": DistillationConfig(steps=1, batch_size=2)}
+    assert len(quantize(model, image, config(**options), Images(pixels, labels), rng).losses) == 1

@@ -174,3 +174,25 @@ def test_gradient_reaches_the_images(kind):
         model(x_NCHW)
         match.loss().backward()
     assert x_NCHW.grad.abs().sum() > 0
+
+
+class Helped(nn.Module):
+    """An auxiliary head that works in training only."""
+
+    def __init__(self):
+        super().__init__()
+        self.helper, self.norm = nn.BatchNorm1d(3), nn.BatchNorm1d(2)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+def test_layers_that_the_model_does_not_use_are_left_out():
+    model, x = Helped().eval(), torch.randn(8, 2)
+    for reduction in ("mean", "sum", "pooled"):
+        config = BNMatchConfig(reduction=reduction)
+        with BNMatch(model, config) as match, BNMatch(model.norm, config) as alone:
+            for _ in range(2):
+                model(x)
+                assert match.loss() == alone.loss()
+            assert match.layer_losses() == alone.layer_losses()

@@ -46,3 +46,13 @@ def test_something_that_gives_no_logits():
 
     with pytest.raises(UserError, match="gives tuple for 2 images"):
         check_classifier(Pair().eval(), IMAGE)
+
+
+def test_a_model_that_checks_its_images_itself():
+    class Coloured(nn.Module):
+        def forward(self, x):
+            assert x.shape[1] == 3
+            return x.mean((2, 3))
+
+    with pytest.raises(UserError, match=r"cannot take images of shape \(1, 8, 8\)"):
+        check_classifier(Coloured().eval(), IMAGE)

@@ -6,11 +6,13 @@ import torch
 
 from fedzda.base import RunError, torch_rng
 from fedzda.generators.collapse import (
+    LOW_ENTROPY,
     CollapseDetector,
     class_entropy,
     collapse_figures,
     collapse_warnings,
     nearest_spread,
+    reached_entropy,
 )
 
 EVEN, ONE = torch.tensor([0, 1, 2, 3]), torch.zeros(4, dtype=torch.int64)
@@ -68,3 +70,15 @@ def test_the_detector_can_warn_once_instead(caplog):
 def test_a_batch_smaller_than_the_classes_can_be_as_varied_as_it_gets():
     detector = CollapseDetector("generator 0", 1000, 0.5, 1, "fail")
     assert detector.see(torch.arange(16)) == pytest.approx(1.0)
+
+
+def test_fewer_images_than_classes_are_no_collapse():
+    predicted = torch.arange(20)
+    assert class_entropy(predicted, 1000) < LOW_ENTROPY
+    assert reached_entropy(predicted, 1000) == pytest.approx(1.0)
+    assert math.isnan(reached_entropy(predicted[:1], 10))
+
+
+def test_a_single_image_raises_no_warning(classifier, digits):
+    pixels, labels, image = digits
+    assert collapse_warnings(collapse_figures(classifier, pixels[:1], labels[:1], image)) == []

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -53,3 +55,7 @@ def test_features_are_what_enters_the_last_linear_layer():
     plain = nn.Flatten()
     logits, features = logits_and_features(plain, images, IMAGE)
     assert torch.equal(logits, features)
+
+
+def test_one_vector_has_no_neighbourhood():
+    assert math.isnan(coverage(torch.ones(1, 2), torch.ones(1, 2)))

@@ -19,3 +19,9 @@ def test_sheet_has_a_row_per_class_and_exact_pixels(channels, tmp_path):
         sheet[row, column].max() for row in (25, 74) for column in (25, 74)
     )
     assert (first_of_1, second_of_1, first_of_4, second_of_4) == (255, 255, 0, 51)
+
+
+def test_a_sheet_is_no_wider_than_its_longest_row(tmp_path):
+    path = tmp_path / "sheet.png"
+    save_sheet(torch.zeros(3, 1, 48, 48), torch.tensor([4, 1, 4]), path, columns=10)
+    assert Image.open(path).size == (99, 99)

@@ -250,3 +250,13 @@ def test_zs_cgan_with_published_networks(network, classifier, digits):
     again = synthesizer("zs-cgan", network=network, channels=16)
     again.load_state(made.state(), digits[2])
     assert torch.equal(again.sample(torch.arange(10), torch_rng(0, "sample")), images)
+
+
+def test_a_pool_has_every_class_or_says_that_it_cannot(classifier, digits):
+    small = synthesizer("image-distillation", steps=1, batch_size=4, batches=3)
+    small.fit(classifier, CLASSES, digits[2], torch_rng(0, "fit"))
+    assert small.labels.unique().tolist() == list(CLASSES)
+    assert small.sample(torch.arange(10), torch_rng(0, "sample")).shape == (10, 1, 8, 8)
+    too_small = synthesizer("image-distillation", steps=1, batch_size=4, batches=2)
+    with pytest.raises(UserError, match=r"keeps 8 images .* and 10 classes are asked for"):
+        too_small.fit(classifier, CLASSES, digits[2], torch_rng(0, "fit"))

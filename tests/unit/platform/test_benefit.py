@@ -40,3 +40,12 @@ def test_gain_is_part_of_it():
     values, alone = [0.9, 0.5, 0.7], [0.8, 0.6, 0.7]
     found = benefit(values, alone, [1, 1, 1], [1, 1, 1])
     assert {key: found[key] for key in gain(values, alone)} == gain(values, alone)
+
+
+def test_of_an_error_less_is_a_gain():
+    better = [0.2, 0.4], [0.5, 0.3], [1.0, 3.0], [1, 1]
+    found = benefit(*better, higher_is_better=False)
+    assert found["mean_gain"] == pytest.approx(0.1)
+    assert found["share_worse_off"] == 0.5
+    assert found["seconds"]["paid_by_losers"] == pytest.approx(0.75)
+    assert found["seconds"]["worst10_per_unit"] == pytest.approx(-0.1 / 3)

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -65,3 +66,20 @@ def test_state_of_flowers_strategies_survives():
     state_codec.restore(fresh, state_codec.decode(tree, tensors))
     assert np.array_equal(fresh.strategy.m_t["w"], np.arange(3.0))
     assert np.array_equal(arrays_of(fresh.strategy.current_arrays)["w"], np.ones(3))
+
+
+def test_a_run_that_goes_on_from_before_a_damaged_one_keeps_what_it_makes(tmp_path):
+    checkpoints.save(tmp_path, make(10), keep=1)
+    (tmp_path / "round-000010" / "arrays.safetensors").write_bytes(b"half a file")
+    checkpoints.save(tmp_path, make(1), keep=1)
+    assert checkpoints.load_latest(tmp_path).round == checkpoints.newest_round(tmp_path) == 1
+    assert [path.name for path in tmp_path.glob("round-*")] == ["round-000001"]
+
+
+def test_copies_under_other_names_are_nobodys_checkpoints(tmp_path):
+    checkpoints.save(tmp_path, make(1), keep=1)
+    copy = tmp_path / "round-000001-backup"
+    shutil.copytree(tmp_path / "round-000001", copy)
+    checkpoints.save(tmp_path, make(2), keep=1)
+    assert checkpoints.newest_round(tmp_path) == checkpoints.load_latest(tmp_path, 5).round == 2
+    assert copy.is_dir()

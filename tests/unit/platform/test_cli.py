@@ -123,6 +123,10 @@ def test_list(folder):
     found = call("list", "strategies", "flwr-*").output.split()
     assert "flwr-krum" in found
     assert "fed-zdac" not in found
+    about = call("list", "simulations", "dfgr-cifar10").output.splitlines()[0]
+    assert about.endswith("one more at a time, no exemplars"), "whole sentences"
+    about = call("list", "simulations", "quickstart-fed-avg").output.splitlines()[0]
+    assert about.endswith("with the same devices, data and seed"), "of the first paragraph"
     assert "no models match 'zzz'" in call("list", "models", "zzz").output
     result = call("list", "modles")
     assert result.exit_code == 2
@@ -162,6 +166,9 @@ def test_explain(what, words):
         ("local.batchsize", "there is no 'batchsize' in 'local'. Did you mean 'batch_size'?"),
         ("locl", "there is no 'locl'. Did you mean 'local'?"),
         ("rounds.x", "it is a single value"),
+        ("optimizer", "there is no 'optimizer'. Did you mean 'local.optimizer'?"),
+        ("local.lr", "there is no 'lr' in 'local'. Did you mean 'local.optimizer.lr'?"),
+        ("engine.workers", "Did you mean 'engine.ray.workers' or 'engine.flower.workers'?"),
         ("fed-zdac", "there is no 'fed-zdac'. Did you mean 'strategy.fed-zdac'?"),
         ("local.optimizer.x", "there is no 'x' in 'local.optimizer'. Known: sgd, adam."),
     ],
@@ -193,6 +200,19 @@ def test_new_writes_a_starter_and_its_schema_and_overwrites_nothing(folder):
     assert (folder / "schema.json").read_text(encoding="utf-8") == "{}"
 
 
+def test_new_knows_the_lives_that_list_shows_and_both_endings(folder):
+    result = call("new", "mine.yml", "--from", "lifecycle")
+    assert result.exit_code == 0, result.output
+    assert load_text((folder / "mine.yaml").read_text(encoding="utf-8"), "").data["name"] == "mine"
+    assert not (folder / "schema.json").exists(), "it is that of a simulation"
+    assert call("validate", "mine.yaml").exit_code == 0
+    for source in ("lifecycle", "mine.yaml"):
+        result = call("export", "app", source, "app")
+        assert result.exit_code == 2
+        assert "is the life of a model: it has 'stages'" in result.stderr
+        assert f"Run it with: fedzda run {source}" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["../escape", "a b", "", ".hidden"])
 def test_new_refuses_odd_names(folder, name):
     result = call("new", name)
@@ -207,6 +227,15 @@ def test_doctor_speaks_of_everything(folder):
         assert word in result.output
     assert f"{folder / 'cache'} (will be made when needed)" in result.output
     assert "'workers: auto' starts" in result.output
+
+
+def test_doctor_tells_of_folders_that_cannot_be_used(folder, monkeypatch):
+    (folder / "file").touch()
+    monkeypatch.setenv("FEDZDA_CACHE", str(folder / "file" / "cache"))
+    monkeypatch.setenv("FEDZDA_DATA", str(folder / "nowhere"))
+    found = call("doctor").output
+    assert "NOT writable: set FEDZDA_CACHE to another folder" in found
+    assert f"{folder / 'nowhere'} (there is NO such folder)" in found
 
 
 @pytest.mark.parametrize(

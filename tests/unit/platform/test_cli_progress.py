@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -142,3 +143,18 @@ def test_sizes_times_and_tables():
     assert [human_bytes(n) for n in sizes] == ["0 B", "999 B", "1.0 kB", "12.3 MB", "5.0 TB"]
     assert [human_time(s) for s in (0, 59.6, 75, 3700)] == ["0:00", "1:00", "1:15", "1:01:40"]
     assert table([("a", "bb"), ("ccc", "d")], indent=1) == " a    bb\n ccc  d"
+
+
+def test_a_run_that_goes_on_counts_what_was_sent_before(tmp_path):
+    written = [row(number, 0.5) for number in (1, 2, 3, 4)]  # that of round 4 will be replaced
+    file = tmp_path / "rounds.jsonl"
+    file.write_text("".join(json.dumps(found) + "\n" for found in written), encoding="utf-8")
+    out = io.StringIO()
+    progress = Progress(console=Console(file=out, soft_wrap=True, width=80))
+    progress.start(SimpleNamespace(config=SimpleNamespace(rounds=5)), tmp_path)
+    for number in (4, 5):
+        progress.round(row(number, 0.5), 5)
+    assert [line.split("  ")[-1] for line in out.getvalue().splitlines()[1:]] == [
+        "6.0 MB",
+        "7.5 MB",
+    ]

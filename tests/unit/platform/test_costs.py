@@ -12,6 +12,7 @@ from fedzda.platform.costs.hints import has_amounts, phases, shortened
 from fedzda.platform.costs.pilot import Timed, extrapolated, piloted, quickest
 from fedzda.platform.costs.rates import Rates, shipped_rates
 from fedzda.platform.costs.rounds import Jobs, Load, jobs_seconds, makespan, round_seconds
+from fedzda.platform.recorder import read_clients
 from fedzda.platform.simulation import Simulation
 
 _ZERO = dict.fromkeys(set(Rates.model_fields) - {"machine", "date", "slowdown"}, 0.0)
@@ -192,3 +193,11 @@ def test_clients_keep_something_so_checkpoints_grow():
 def test_no_forecast_for_flowers_own_engine():
     simulation = plain_simulation(engine={"name": "flower"})
     assert forecast(simulation, shipped_rates()) is None
+
+
+def test_a_pilot_evaluates_no_more_than_the_run_does():
+    with piloted(plain_simulation(evaluate={"clients": 5}), 1.0) as pilot:
+        found = pilot.play(1, 3)
+        assert found.evaluated == 5
+        table = read_clients(pilot.loop.recorder.folder)
+    assert table[table.phase == "evaluate"].client.nunique() == 5

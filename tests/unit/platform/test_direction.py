@@ -11,7 +11,7 @@ from fedzda.platform.report.units import metric
 @pytest.mark.parametrize(
     "name",
     ["loss", "noise_error", "warping_error", "warping_error_framewise", "kernel_mmd", "frechet",
-     "class_gap", "rmse", "bin_error/3", "gflop_per_image"],
+     "class_gap", "rmse", "bin_error/3", "gflop_per_image", "test_nll", "fid", "kl_divergence"],
 )  # fmt: skip
 def test_less_is_better(name):
     assert not higher_is_better(name)

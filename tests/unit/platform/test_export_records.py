@@ -1,5 +1,6 @@
 """The records of a run as tables that other programs read."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,22 @@ def test_other_folders_are_refused(tmp_path):
     with pytest.raises(UserError, match="is not a run folder"):
         export_records(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_was_killed_while_it_wrote_loses_its_half_line(tmp_path):
+    killed = make_run(tmp_path / "killed", rounds=2, clients=4)
+    with (killed / "rounds.jsonl").open("a") as file:
+        file.write('{"round": 3, "seco')
+    rounds = pd.read_csv(export_records(killed, tmp_path / "out")[1])
+    assert rounds["round"].tolist() == [1, 2]
+
+
+def test_a_round_without_a_list_has_an_empty_cell(tmp_path):
+    found = make_run(tmp_path / "some", rounds=2, clients=4)
+    first, second = (json.loads(x) for x in (found / "rounds.jsonl").read_text().splitlines())
+    first["metrics"] = {}  # not evaluated
+    (found / "rounds.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    table = pd.read_csv(export_records(found, tmp_path / "out")[1], keep_default_na=False)
+    empty, pair = table["metrics.accuracy.mean_ci95"]
+    assert empty == ""
+    assert json.loads(pair) == second["metrics"]["accuracy"]["mean_ci95"]

@@ -48,3 +48,21 @@ def test_nothing_in_common_is_said(tmp_path):
     local = folder(tmp_path / "local", {1: {1: 0.5}})
     with pytest.raises(UserError, match="no evaluated client in common"):
         gain_over_local(run, local)
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("miou", "+5.0 points of mIoU over training alone in the mean of 2 clients; 50% are"),
+        ("psnr", "+0.05 dB of PSNR over training alone"),
+        ("noise_error", "-0.05 of noise error (a plus is less of it) over training alone"),
+    ],
+)
+def test_the_gain_is_in_the_metric_of_the_run(tmp_path, metric, told):
+    run = folder(tmp_path / "fed", {1: {0: 0.9, 1: 0.5}})
+    local = folder(tmp_path / "local", {1: {0: 0.7, 1: 0.6}})
+    for path in (run, local):
+        part = path / "clients" / "part-000001.parquet"
+        pd.read_parquet(part).assign(metric=metric).to_parquet(part)
+        (path / "summary.json").write_text(json.dumps({"metrics": {"loss": {}, metric: {}}}))
+    assert told in sentence(run, local)

@@ -151,3 +151,18 @@ def test_frames_are_pandas_tables():
     assert isinstance(own.by_group, pd.DataFrame)
     assert own.by_group.index.name == "group"
     assert own.difference().index.tolist() == ["accuracy", "selection", "tpr"]
+
+
+def test_a_rate_of_one_group_alone_has_no_gap():
+    """Client 0 has favourable samples of group b only: nothing is known about its gap."""
+    held = np.array([[10.0, 0.0], [5.0, 5.0], [5.0, 5.0], [5.0, 5.0]])
+    hit = np.array([[10.0, 0.0], [5.0, 5.0], [5.0, 5.0], [5.0, 0.0]])
+    units = np.array([0, 0, 1, 1]), np.array(list("abab"))
+    found = ours.GroupCounts(*units, held, hit, held).gaps([1])
+    recall = found["equal_opportunity"]
+    assert (recall["local_difference"], recall["local_clients"]) == (1.0, 1)
+    assert found["accuracy"]["local_clients"] == 2
+    first = [own[:2] for own in (*units, held, hit, held)]
+    recall = ours.GroupCounts(*first).gaps([1])["equal_opportunity"]
+    assert set(recall.values()) == {None, 0}
+    assert recall["difference"] is None

@@ -59,3 +59,8 @@ def test_in_one_line():
     assert sentence(found).startswith("label distance 0.33 (")
     assert sentence(found).endswith("pixel distance 0.200 (0.100 if dealt evenly)")
     assert sentence(label_skew(np.zeros((2, 2), dtype=int))) == "no training samples"
+
+
+def test_some_clients_are_held_against_all_labels():
+    found = label_distances(np.array([[4, 0]]), np.array([5, 15]))
+    assert found.tolist() == [0.75]

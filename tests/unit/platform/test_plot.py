@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from fedzda.platform.plot.draw import FIGURES, draw
 from fedzda.platform.plot.series import curves, pooled
 from fedzda.platform.plot.style import DPI, look
 
-from .report.make_run import make_run
+from .report.make_run import make_run, unfinish
 
 CAPTIONS = {
     "cdf": "Share of clients at or below each value of accuracy",
@@ -49,6 +50,15 @@ def test_every_figure_has_the_width_of_its_column(runs, tmp_path, figure, width)
     assert (pixels < 128).mean() > 0.005, "something is drawn"
     edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
     assert all((edge > 200).all() for edge in edges), "nothing is cut off"
+
+
+def test_maps_need_no_evaluation_and_no_end(tmp_path):
+    run = unfinish(make_run(tmp_path / "run", rounds=1))
+    assert "Recall by class" in draw([run], "heatmap", tmp_path / "out.png")
+    shutil.rmtree(run / "clients")
+    assert "by number" in draw([run], "labels", tmp_path / "out.png")
+    with pytest.raises(UserError, match="has no recall by class"):
+        draw([run], "heatmap", tmp_path / "out.png")
 
 
 def test_fonts_are_embedded_and_equal_figures_are_equal_files(runs, tmp_path):

@@ -9,6 +9,9 @@ from fedzda.base import UserError
 from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform.config import StopConfig
 from fedzda.platform.config.load import from_dict
+from fedzda.platform.engines.inline import InlineEngine
+from fedzda.platform.resume import reopen
+from fedzda.platform.runs import RunFolder
 from fedzda.platform.simulation import Simulation
 from fedzda.platform.stopping import Stopping
 
@@ -165,7 +168,60 @@ def test_resume_needs_the_figures_of_the_rounds_done_and_no_source_folder(tmp_pa
     meta = {key: value for key, value in run.meta.items() if key != "source_folder"}
     (run.path / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     (run.path / "rounds.jsonl").rename(tmp_path / "kept")
-    with pytest.raises(UserError, match=r"lacks the file rounds\.jsonl.*round 1 is"):
+    with pytest.raises(UserError, match=r"lacks the file rounds\.jsonl.*of round 1 were"):
         Simulation.resume(run.path, rounds=2)
     (tmp_path / "kept").rename(run.path / "rounds.jsonl")
     assert Simulation.resume(run.path, rounds=2).summary["rounds"] == 2
+
+
+def test_rounds_whose_figures_are_lost_are_played_again(tmp_path, caplog):
+    """The line of round 3 is gone and half of that of round 4; checkpoints are kept of 2 to 4."""
+    every_round = {"every": 1, "keep": 3}
+    straight = simulate(tmp_path, {}, rounds=5, checkpoint=every_round)
+    run = simulate(tmp_path, {}, rounds=4, checkpoint=every_round)
+    file = run.path / "rounds.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join([*lines[:2], lines[3][:40]]), encoding="utf-8")
+    resumed = Simulation.resume(run.path, rounds=5)
+    assert "has lost the figures of rounds 3 to 4: going on from the checkpoint of" in caplog.text
+    assert resumed.rounds["round"].tolist() == [1, 2, 3, 4, 5]
+    assert resumed.summary["metrics"] == straight.summary["metrics"]
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[i] for i in (0, 2, 4)), encoding="utf-8")
+    with pytest.raises(UserError, match=r"lacks lines of .* of rounds 2 and 4 .*anew: fedzda"):
+        Simulation.resume(run.path, rounds=6)
+    assert file.read_text(encoding="utf-8").count("\n") == 3
+
+
+def test_a_lifted_rule_stays_lifted_where_no_checkpoint_was_made_since(tmp_path):
+    run = simulate(tmp_path, {"patience": 1, "min_delta": 1.0})
+    reopen(run, 4)  # and interrupted before the next checkpoint
+    again = Simulation.resume(run.path)
+    assert again.summary["rounds"] == 4
+    assert again.summary["stopped"] is None
+
+
+def test_a_run_that_was_ended_while_its_data_were_described_gets_that_too(tmp_path):
+    simulation = Simulation.build(simulate(tmp_path, {}, rounds=1).config)
+    folder = RunFolder.at(tmp_path / "early")
+    folder.describe(simulation.config, tmp_path, [])
+    run = Simulation.resume(folder.path)
+    assert run.summary["rounds"] == 1
+    assert (folder.artifacts / "label_counts.parquet").is_file()
+    assert (folder.artifacts / "classes.json").is_file()
+
+
+class LongWay(InlineEngine):
+    """Says that models were 1,000 s on their way to the workers, while the clients trained."""
+
+    def run(self, chunks):
+        self.transfer_sec += 1000.0
+        return super().run(chunks)
+
+
+def test_time_on_the_way_is_part_of_training_and_counts_once(tmp_path):
+    simulation = Simulation.build(simulate(tmp_path, {}, rounds=1).config)
+    simulation.make_engine = LongWay
+    seconds = simulation.run().summary["seconds"]
+    assert seconds["transfer"] >= 2000
+    assert seconds["total"] < 1000

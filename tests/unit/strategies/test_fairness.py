@@ -3,21 +3,26 @@
 import numpy as np
 import pytest
 import torch
+from flwr.app import MetricRecord
 from scipy.optimize import minimize
 
+from fedzda.base import ImageSpec
 from fedzda.clients.hooks.moon import contrast
 from fedzda.clients.hooks.prop_fair import proportional
 from fedzda.clients.optimizers import SGD
 from fedzda.platform.config import SGDConfig
+from fedzda.platform.config.load import from_dict
 from fedzda.platform.local_steps import reach
+from fedzda.platform.setting import Setting
 from fedzda.strategies.afl import onto_simplex
-from fedzda.strategies.fed_fv import without_conflicts
+from fedzda.strategies.config.fairness import FedFVConfig, QFFLConfig
+from fedzda.strategies.fed_fv import FedFV, without_conflicts
 from fedzda.strategies.fed_mgda import shortest
 from fedzda.strategies.fed_nova import normalised
 from fedzda.strategies.gifair import ranked
-from fedzda.strategies.q_ffl import step_coefficients
+from fedzda.strategies.q_ffl import QFFL, step_coefficients
 from fedzda.strategies.term import tilt
-from fedzda.strategies.weighing import gram, inner
+from fedzda.strategies.weighing import Cohort, gram, inner
 
 
 @pytest.mark.parametrize(("q", "expected"), [(0, 0.75), (1, 0.904762), (2, 0.92)])
@@ -35,6 +40,38 @@ def test_q_ffl_with_shares_is_the_gradient_step_of_the_weighted_objective():
         np.array([1.0, 0.0]), np.array([2.0, 0.5]), np.array([0.01, 0.16]), 1.0, 0.1
     )
     assert found == pytest.approx([20.0 / 21.0, 0.0])
+
+
+def cohort(round_, clients, updates, losses):
+    """Clients whose updates of one array ``w`` are given."""
+    return Cohort(
+        round=round_,
+        clients=clients,
+        shares=np.ones(len(clients)),
+        losses=np.array(losses),
+        metrics=[],
+        updates=lambda: ({"w": torch.tensor(u, dtype=torch.float64)} for u in updates),
+    )
+
+
+@pytest.mark.parametrize("decay", [{"poly": 1.0}, {"lr_decay": 0.5}, {}])
+def test_q_ffl_takes_the_step_size_of_the_round(decay):
+    """Round 2 of 2: both decays leave half of the step size."""
+    raw = {"name": "q", "rounds": 2, "data": {"name": "digits", "clients": 2}}
+    local = {"optimizer": {"name": "sgd", "lr": 0.1}, **decay}
+    config = from_dict(
+        {**raw, "model": {"name": "mlp"}, "strategy": {"name": "q-ffl"}, "local": local}
+    )
+    strategy = QFFL(QFFLConfig(q=1.0))
+    image = ImageSpec((1, 8, 8), 10, (0.0,), (1.0,))
+    strategy.bind(Setting(config, 2, image, frozenset(), lambda job, items: [], np.ones(2)))
+    metrics = MetricRecord()
+    strategy.weights(cohort(2, [0, 1], [[0.1], [0.4]], [2.0, 0.5]), metrics)
+    rate = 0.05 if decay else 0.1
+    wanted = step_coefficients(
+        np.full(2, 0.5), np.array([2.0, 0.5]), np.array([0.01, 0.16]), 1.0, rate
+    )
+    assert metrics["q-ffl-step"] == pytest.approx(wanted.sum())
 
 
 def test_afl_steps():
@@ -139,6 +176,32 @@ def test_fed_fv_projects_by_rising_loss_and_spares_the_highest():
     free = without_conflicts(products, losses, 0.0)
     assert (free @ g)[1] == pytest.approx([0.0, 1.0])
     assert without_conflicts(products, losses, 1.0).tolist() == np.eye(3).tolist()
+
+
+def test_fed_fv_minds_those_absent_clients_alone_that_are_against_it():
+    """Algorithm 3: of last round's (-1, 1) and (3, 1) only the first is against the step (1, 0)."""
+    strategy = FedFV(FedFVConfig())
+    strategy.received = {"w": np.zeros(2, dtype=np.float32)}
+    strategy.setting = Setting(None, 3, None, frozenset(), None, None)
+    strategy._sent = {
+        0: (1, {"w": torch.tensor([-1.0, 1.0])}),
+        1: (1, {"w": torch.tensor([3.0, 1.0])}),
+    }
+    found = strategy.step(cohort(2, [2], [[1.0, 0.0]], [1.0]), [], MetricRecord())
+    assert found["w"].tolist() == pytest.approx([-(0.5**0.5), -(0.5**0.5)])  # of length 1
+
+
+def test_fed_fv_conflicts_are_a_share_of_pairs():
+    strategy = FedFV(FedFVConfig(tau=0))
+    strategy.received = {"w": np.zeros(1, dtype=np.float32)}
+    strategy.setting = Setting(None, 3, None, frozenset(), None, None)
+    metrics = MetricRecord()
+    strategy.step(cohort(1, [0, 1], [[1.0], [-2.0]], [1.0, 2.0]), [], metrics)
+    assert metrics["fed-fv-conflicts"] == 1.0
+    strategy.step(cohort(1, [0, 1, 2], [[1.0], [-2.0], [3.0]], [1.0, 2.0, 3.0]), [], metrics)
+    assert metrics["fed-fv-conflicts"] == pytest.approx(2 / 3)
+    strategy.step(cohort(1, [0], [[1.0]], [1.0]), [], metrics)
+    assert metrics["fed-fv-conflicts"] == 0.0
 
 
 def test_gifair():

@@ -276,3 +276,36 @@ def test_icarl_classifies_by_the_nearest_mean(tmp_path):
     losses = tested[tested.metric == "loss"].value.dropna()
     assert len(losses) > 0
     assert losses.between(np.log(4) - 2, np.log(10) + 2).all()
+
+
+def test_new_rows_are_imprinted_when_the_student_begins(tmp_path):
+    """Also where rounds of the second teacher come first."""
+    rows = []
+    for imprint in (True, False):
+        strategy = {"imprint": imprint, "dtid": {"teacher_rounds": 1}}
+        still = {"epochs": 1, "optimizer": {"name": "sgd", "lr": 1e-9}}
+        scenario = {"base_rounds": 1, "rounds_per_phase": 2}
+        _, end = played(tmp_path, strategy=strategy, scenario=scenario, local=still, rounds=3)
+        rows.append(end.arrays["classifier.weight"])
+    assert np.allclose(rows[0][:4], rows[1][:4], atol=1e-5)
+    assert np.abs(rows[0][4:7] - rows[1][4:7]).max() > 0.01
+
+
+def test_joint_training_is_on_all_that_a_client_holds(tmp_path):
+    changes = federated(strategy={"base": "joint", "dfgr": OFF, "dtid": OFF})
+    changes["data"]["partition"] = {"name": "pathological", "classes_per_client": 4}
+    simulation = Simulation.build(config(tmp_path, rounds=8, **changes))
+    run = simulation.run()
+    counts_NC = simulation.federation.label_counts("train")
+    table = run.clients[(run.clients.phase == "train") & (run.clients.metric == "loss")]
+    for row in table.itertuples():
+        seen = 4 if row.round <= 2 else 7 if row.round <= 5 else 10
+        assert row.num_examples == counts_NC[row.client][:seen].sum()
+    assert (table.num_examples > 0).mean() > 0.9
+
+
+def test_a_run_that_stops_early_is_tested_on_the_classes_that_came(tmp_path):
+    stop = {"metric": "accuracy", "target": 0.05}
+    run, _ = played(tmp_path, stop=stop, evaluate={"every": 1})
+    assert run.summary["rounds"] == 1
+    assert run.summary["global_test"]["accuracy"] == pytest.approx(phases(run)["last"])

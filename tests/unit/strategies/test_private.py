@@ -1,5 +1,7 @@
 """Clipping, weights, noise and accounting of private strategies, with numbers to redo by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
@@ -26,13 +28,16 @@ def config(**changes):
     return from_dict({**RAW, **changes})
 
 
-def strategy(privacy, cohort=2, name="fed-avg"):
-    """A bound strategy for a model with weight ``w`` and statistics ``m`` and ``n``."""
+def strategy(privacy, cohort=2, name="fed-avg", frozen=()):
+    """A bound strategy for a model with weight ``w`` and statistics ``m`` and ``n``, of which
+    some may be frozen weights instead."""
     adopt_task_identity()
     found = config(privacy=privacy, strategy={"name": name, "clients_per_round": cohort})
     made = build_strategy(found)
     image = ImageSpec((1, 8, 8), 10, (0.0,), (1.0,))
-    made.bind(Setting(found, 20, image, frozenset({"m", "n"}), lambda job, items: [], SIZES))
+    buffers = frozenset({"m", "n"}) - set(frozen)
+    setting = Setting(found, 20, image, buffers, lambda job, items: [], SIZES)
+    made.bind(replace(setting, frozen=frozenset(frozen)))
     return made
 
 
@@ -220,3 +225,11 @@ def test_more_noise_than_the_count_can_carry_is_refused():
     with pytest.raises(UserError, match=r"noise_multiplier is 1.0.*10 clients.*below 1"):
         made.check_cohort(10)
     made.check_cohort(11)
+
+
+@pytest.mark.parametrize("name", ["central-fixed", "client-fixed"])
+def test_frozen_weights_get_no_noise(name):
+    made = strategy({"name": name, "noise_multiplier": 5.0}, frozen=("m",))
+    arrays, _, _ = aggregate(made, [[1.0], [2.0]], [0.0])
+    assert arrays["m"].tolist() == [0.5]
+    assert arrays["w"].tolist() != [0.5]

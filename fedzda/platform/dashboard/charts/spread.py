@@ -33,6 +33,7 @@ def draw(found: Comparison) -> Drawing | None:
     x = series.axis([v for each in drawn for v in each.x], f"client {shown.label}")
     plot = Plot(x, Axis([0, 20, 40, 60, 80, 100], "share of clients (%)"))
     series.lines(plot, drawn, steps=True)
+    side = "right" if shown.higher_is_better else "left"
     medians = ", ".join(f"{row[0]} {row[3]}" for row in rows)
     alt = f"Cumulative distributions of {shown.words} over the clients. Medians: {medians}."
     return Drawing(
@@ -41,8 +42,8 @@ def draw(found: Comparison) -> Drawing | None:
         alt=alt,
         caption=(
             "The height says how large a share of the clients stays at or below a value: further "
-            "right is better, steeper is more even. The clients of all seeds of a group are taken "
-            "together."
+            f"{side} is better, steeper is more even. The clients of all seeds of a group are "
+            "taken together."
         ),
         svg=series.picture(plot, drawn, alt),
         columns=["Group", f"10{NBSP}% at most", f"25{NBSP}%", "Half", f"75{NBSP}%", f"90{NBSP}%"],

@@ -117,7 +117,7 @@ def _facts(data: RunData, client: int, story: ClientStory) -> Markup:
         (data.metric.title, value, f"rank {place}"),
         ("Training samples", DASH if held is None else count(sum(held.values())),
          f"{count(sum(tested.values()))} for its test" if tested else ""),
-        ("Rounds trained", f"{len(costs):,} of {len(data.folder.rounds):,}",
+        ("Rounds trained", f"{len(costs):,} of {data.folder.done:,}",
          duration(sum(c[0] for c in costs)) + " in all"),
         ("Received and sent", size(sum(c[1] for c in costs)),
          f"{size(sum(c[2] for c in costs))} sent"),
@@ -129,6 +129,8 @@ def _facts(data: RunData, client: int, story: ClientStory) -> Markup:
 def _history(data: RunData, client: int, story: ClientStory) -> Drawing | None:
     """The client's value by round, beside the mean over all clients."""
     metric = data.metric
+    if not story.history:
+        return None
     drawn = _lines(data, client, story)
     if not drawn:
         return None

@@ -73,6 +73,7 @@ def _content(finished: Sequence[RunCard], cards: Sequence[RunCard]) -> Markup:
     return join(
         _base(found, ids, cards),
         *parts,
+        tag("p", found.unpaired, class_="note") if found.unpaired else None,
         tag("section", tag("h2", "Charts"), more, tag("div", *drawn, class_="charts")),
     )
 

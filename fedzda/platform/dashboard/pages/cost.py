@@ -18,6 +18,7 @@ from fedzda.platform.report.blocks import figure, table, tile_row
 from fedzda.platform.report.charts.base import Drawing
 from fedzda.platform.report.data import RunData, collect
 from fedzda.platform.report.markup import Markup, tag
+from fedzda.platform.report.sections import LOST
 from fedzda.platform.report.svg import Plot
 from fedzda.platform.report.units import DASH, count, duration, size
 
@@ -74,7 +75,7 @@ def _totals(rows: Sequence[dict[str, Any]]) -> Markup:
         ("Sent to clients", size(moved[0]), f"{size(moved[0] / len(rows))} per round"),
         ("Sent by clients", size(moved[1]), f"{size(moved[1] / len(rows))} per round"),
         ("Client trainings", count(sum(c.get("done", 0) for c in clients)),
-         f"{count(sum(c.get('failed', 0) for c in clients))} failed"),
+         f"{count(sum(c.get('failed', 0) for c in clients))} {LOST}"),
     )  # fmt: skip
     return tile_row(tiles)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from fedzda.platform.dashboard import shell
 from fedzda.platform.dashboard.card import RunCard
 from fedzda.platform.dashboard.pages.run import head
-from fedzda.platform.report.markup import Markup, tag
+from fedzda.platform.report.data import collect
+from fedzda.platform.report.markup import Markup, join, tag
+from fedzda.platform.report.sections import sheet_title, sheet_words
 
-_SAMPLES = re.compile(r"samples-round-0*(\d+)\.png")
+_SAMPLES = re.compile(r"samples-round-\d+\.png")
 _PICTURE = re.compile(r"[A-Za-z0-9._-]+\.png")
 _OTHERS = {
     "predictions.png": "Predictions of the final model on global test samples",
@@ -30,7 +33,7 @@ def pictures(run: Path) -> list[Path]:
 
 
 def page(card: RunCard, now: float) -> str:
-    """The pictures, synthetic ones first."""
+    """The pictures, synthetic ones first. Raises :class:`UserError` if a file is damaged."""
     files = pictures(card.path)
     made = [file for file in files if _SAMPLES.fullmatch(file.name)]
     rest = [file for file in files if file not in made]
@@ -39,7 +42,9 @@ def page(card: RunCard, now: float) -> str:
         head(card, now),
         shell.run_navigation(card.id, "/images"),
         tag("section", tag("h2", "Synthetic images by round"), _made(card, made)),
-        tag("section", tag("h2", "Other pictures"), _grid(card, rest, "strips")) if rest else None,
+        tag("section", tag("h2", "Other pictures"), _grid(card, rest, "strips", _words))
+        if rest
+        else None,
         here="/",
     )
 
@@ -50,23 +55,24 @@ def _made(card: RunCard, files: list[Path]) -> Markup:
             "This run kept no synthetic images. Strategies that make some, such as fed-zdac, "
             "leave samples of them in the run folder."
         )
-    return _grid(card, files, "images gallery")
+    data = collect(card.path)
+    return join(
+        tag("p", sheet_words(data), class_="note"),
+        _grid(card, files, "images gallery", lambda file: sheet_title(data, file.stem)),
+    )
 
 
-def _grid(card: RunCard, files: list[Path], role: str) -> Markup:
+def _grid(card: RunCard, files: list[Path], role: str, title: Callable[[Path], str]) -> Markup:
     shown = []
     for file in files:
-        words = _words(file.name)
+        words = title(file)
         source = shell.href("/artifact", run=card.id, name=file.name)
         image = tag("img", src=source, alt=words, loading="lazy")
         shown.append(tag("figure", tag("a", image, href=source), tag("figcaption", words)))
     return tag("div", *shown, class_=role)
 
 
-def _words(name: str) -> str:
-    found = _SAMPLES.fullmatch(name)
-    if found:
-        return f"Synthetic images, round {found[1]}"
-    if name.startswith("view-"):
-        return f"Training images of some clients ({name})"
-    return _OTHERS.get(name, name)
+def _words(file: Path) -> str:
+    if file.name.startswith("view-"):
+        return f"Training images of some clients ({file.name})"
+    return _OTHERS.get(file.name, file.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fedzda.platform.dashboard import shell
-from fedzda.platform.dashboard.pages.sweeps import nothing
+from fedzda.platform.dashboard.pages.sweeps import nothing, skipped
 from fedzda.platform.dashboard.results import ResultSet
 from fedzda.platform.dashboard.study import StudyTable, study_table, written
 from fedzda.platform.report.blocks import table
@@ -37,7 +37,6 @@ def page(found: ResultSet) -> str:
     """One study."""
     data = study_table(found.results)
     files = "1 result file" if len(found.results) == 1 else f"{len(found.results):,} result files"
-    skipped = f"{found.skipped} files are no readable JSON and left out."
     first, rest = data.columns[:MOST_COLUMNS], data.columns[MOST_COLUMNS:]
     how = (
         "A row is a file, or the files that differ in their seed alone: then numbers are means "
@@ -46,7 +45,7 @@ def page(found: ResultSet) -> str:
     return shell.document(
         found.name,
         shell.heading(found.name, f"{files} of a study"),
-        shell.problems([skipped] if found.skipped else []),
+        shell.problems(skipped(found)),
         tag("section", tag("h2", "Figures"), _table(data, first, "Figures"),
             tag("p", how, class_="note")),
         _further(data, rest),

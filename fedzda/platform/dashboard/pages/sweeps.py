@@ -61,6 +61,14 @@ def nothing(word: str, given: bool) -> Markup:
     )
 
 
+def skipped(found: ResultSet) -> list[str]:
+    """How many files are missing from what is shown; nothing if none is."""
+    if not found.skipped:
+        return []
+    files = "1 file is" if found.skipped == 1 else f"{found.skipped} files are"
+    return [f"{files} no readable JSON and left out."]
+
+
 def page(found: ResultSet, query: Mapping[str, str]) -> str:
     """One sweep. ``query`` chooses axes, figure, fixed values (``at.AXIS``) and baseline."""
     rows = combinations(found.results)
@@ -75,11 +83,10 @@ def page(found: ResultSet, query: Mapping[str, str]) -> str:
         if axis not in (down, across, "seed")
     }
     lead = f"{_many(len(found.results), 'finished cell')} of a sweep"
-    skipped = f"{found.skipped} files are no readable JSON and left out."
     return shell.document(
         found.name,
         shell.heading(found.name, lead),
-        shell.problems([skipped] if found.skipped else []),
+        shell.problems(skipped(found)),
         _choices(found, known, query, figure, down, across, fixed),
         _heat(rows, shown, known, figure, down, across, fixed) if down != across else None,
         _intervals(rows, shown, known, query.get("base", "")),

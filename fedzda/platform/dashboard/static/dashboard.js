@@ -100,8 +100,11 @@
   // --- the list --------------------------------------------------------------------------------
   const news = document.querySelector("[data-live-list]");
   if (news) {
+    let known = null; // ids; those of the first message are not new
     let added = 0;
-    listen(news.dataset.liveList, ({ runs, new: fresh }) => {
+    listen(news.dataset.liveList, ({ runs }) => {
+      const fresh = known ? Object.keys(runs).filter((id) => !known.has(id)) : [];
+      known = new Set([...(known || []), ...Object.keys(runs)]);
       for (const [id, cells] of Object.entries(runs)) {
         const row = document.querySelector(`[data-run="${CSS.escape(id)}"]`);
         if (!row) continue;

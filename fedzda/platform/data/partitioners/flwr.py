@@ -35,6 +35,8 @@ CLASSES = {
     "exponential": "ExponentialPartitioner",
 }
 
+_ROW = "fedzda-row"
+"""Column of row numbers; the user's column may be called ``row``."""
 _OUR_NAME = {
     "partition_sizes": "sizes",
     "distribution_array": "distribution",
@@ -61,10 +63,11 @@ def assign(
     rows = rng.permutation(len(labels))
     column = getattr(config, "column", "label")
     values = {"label": labels, **columns}[column][rows]
+    _check(config, values, num_clients)
     partitioner = _make(
         getattr(flwr_partitioners, CLASSES[config.name]), config, column, num_clients, rng
     )
-    partitioner.dataset = datasets.Dataset.from_dict({"row": np.arange(len(rows)), column: values})
+    partitioner.dataset = datasets.Dataset.from_dict({_ROW: np.arange(len(rows)), column: values})
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")  # retries and unused samples, which we report ourselves
@@ -74,6 +77,29 @@ def assign(
             f"data.partition '{config.name}' does not fit the data: {_in_our_words(error)}"
         ) from error
     return from_lists([rows[part] for part in lists])._replace(client_ids=_client_ids(partitioner))
+
+
+def _check(config: PartitionerConfig, values: Array, num_clients: int) -> None:
+    """Refuse what the partitioners do not look at themselves."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise UserError(
+            f"data.partition.column is '{getattr(config, 'column', 'label')}', which is NaN in "
+            f"{int(np.isnan(values).sum())} rows: every row needs a value. Fill or remove them."
+        )
+    shards = getattr(config, "num_shards_per_partition", None)
+    if shards is not None and shards * num_clients > len(values):
+        raise UserError(
+            f"data.partition.num_shards_per_partition is {shards}, which makes "
+            f"{shards * num_clients} shards for {num_clients} clients, but there are only "
+            f"{len(values)} samples. Lower it or data.clients."
+        )
+    table = getattr(config, "distribution", None)
+    if table is not None and len({len(row) for row in table}) > 1:
+        raise UserError(
+            "data.partition.distribution has rows of different lengths "
+            f"({', '.join(str(len(row)) for row in table)}): every class needs one number for each "
+            "of its holders."
+        )
 
 
 def _make(
@@ -111,7 +137,7 @@ def _lists(partitioner: Any) -> list[Ints]:
     lists = [
         np.asarray(table[client], dtype=np.int64) for client in range(partitioner.num_partitions)
     ]
-    order = np.asarray(partitioner.dataset["row"])  # the shard partitioner sorts its data set
+    order = np.asarray(partitioner.dataset[_ROW])  # the shard partitioner sorts its data set
     return [order[part] for part in lists]
 
 

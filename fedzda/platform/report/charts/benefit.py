@@ -25,7 +25,8 @@ def draw(data: RunData) -> Chart | None:
     client, gain = gains.client[kept], gains.gain[kept] * data.metric.scale
     seconds, moved = gains.seconds[kept], gains.num_bytes[kept]
     loses = gain < 0
-    unit = "points" if data.metric.fraction else data.metric.name
+    unit = "points" if data.metric.fraction else data.metric.unit or data.metric.words
+    form = "+.1f" if data.metric.fraction else "+.4g"
     x = Axis(ticks(0.0, max(seconds.max(), 1e-3)), "time the client trained (s)")
     y = Axis(
         ticks(min(gain.min(), 0.0), max(gain.max(), 0.0)), f"gain over training alone ({unit})"
@@ -34,7 +35,7 @@ def draw(data: RunData) -> Chart | None:
     plot.line([x.low, x.high], [0.0, 0.0], "client")
     for i in [*np.flatnonzero(~loses), *np.flatnonzero(loses)]:
         tip = (
-            f"client {client[i]}: {gain[i]:+.1f} {unit} for {duration(seconds[i])} and "
+            f"client {client[i]}: {gain[i]:{form}} {unit} for {duration(seconds[i])} and "
             f"{size(moved[i])}"
         )
         role, shape = ("worst", "square") if loses[i] else ("best", "circle")
@@ -48,9 +49,10 @@ def draw(data: RunData) -> Chart | None:
         axes.legend(frameon=False)
 
     share = gains.figures["share_worse_off"]
+    ends = f"from {gain.min():{form}} to {gain.max():{form}} {unit}"
     alt = (
         f"Scatter plot of the gain over training alone against training time for {client.size} "
-        f"clients: from {gain.min():+.1f} to {gain.max():+.1f} {unit}; {share:.0%} are worse off."
+        f"clients: {ends}; {share:.0%} are worse off."
     )
     note = "" if kept.size == n else f" {kept.size} of {n:,} clients are drawn."
     rows = zip(client, gain, seconds, moved, strict=True)
@@ -64,6 +66,8 @@ def draw(data: RunData) -> Chart | None:
         ),
         svg=plot.svg(alt),
         columns=["Client", f"Gain ({unit})", "Time trained", "Sent and received"],
-        rows=[[str(c), f"{g:+.1f}".replace("-", "−"), duration(s), size(b)] for c, g, s, b in rows],
+        rows=[
+            [str(c), f"{g:{form}}".replace("-", "−"), duration(s), size(b)] for c, g, s, b in rows
+        ],
         paint=paint,
     )

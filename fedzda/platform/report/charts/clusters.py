@@ -17,7 +17,9 @@ def draw(data: RunData) -> Chart | None:
     if not known.size or not data.classes:
         return None
     counts = load.label_counts(data.folder.path, known, data.classes)
+    sizes = load.train_sizes(data.folder.path, known)
     assert counts is not None
+    assert sizes is not None
     owner = np.array([data.clusters[int(client)] for client in known])
     number = int(owner.max()) + 1
     if number > MAP_CLIENTS:
@@ -25,7 +27,7 @@ def draw(data: RunData) -> Chart | None:
     total = np.stack([counts[:, owner == k].sum(axis=1) for k in range(number)], axis=1)
     clients = np.bincount(owner, minlength=number)
     names = [data.class_name(label) for label in data.classes]
-    whole = total.sum(axis=0)
+    whole = np.bincount(owner, weights=sizes, minlength=number).astype(np.int64)
     grid = heat.Grid(
         value=np.where(total > 0, total / np.maximum(whole, 1), np.nan),
         classes=names,
@@ -51,6 +53,7 @@ def draw(data: RunData) -> Chart | None:
         key="clusters",
         title="Training labels by cluster and class",
         alt=alt,
-        caption="Clients of a cluster share these labels. Colours are shares, numbers samples.",
+        caption="Clients of a cluster share these labels. Colours are shares, numbers samples."
+        + data.class_note,
         inches=(5.0, 3.4),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fedzda.platform.report import load
 from fedzda.platform.report.charts import heat
 from fedzda.platform.report.charts.base import Chart
 from fedzda.platform.report.data import RunData
@@ -16,7 +17,8 @@ def draw(data: RunData) -> Chart | None:
     counts = data.label_map
     if counts is None or not counts.any():
         return None
-    total = counts.sum(axis=0)
+    total = load.train_sizes(data.folder.path, data.map_clients)
+    assert total is not None  # or there would be no counts
     share = np.where(counts > 0, counts / np.maximum(total, 1), np.nan)
     names = [data.class_name(label) for label in data.classes]
     clients = [str(c) for c in data.map_clients]

@@ -28,12 +28,13 @@ def draw(data: RunData) -> Chart | None:
     if ids.size < 2 or len(data.classes) < 2:
         return None
     shown = ids[np.linspace(0, ids.size - 1, min(ids.size, MAX_POINTS)).round().astype(np.int64)]
-    counts = load.label_counts(data.folder.path, shown, data.classes)
+    counts = load.label_counts(data.folder.path, shown, data.all_classes)
     if counts is None or not counts.any():
         return None
     kept = counts.sum(axis=0) > 0
     shown, counts = shown[kept], counts[:, kept]
-    sizes, distance = counts.sum(axis=0).astype(float), label_distances(counts.T)
+    stock = load.label_stock(data.folder.path, data.all_classes)
+    sizes, distance = counts.sum(axis=0).astype(float), label_distances(counts.T, stock)
     if np.ptp(distance) < _ALIKE and sizes.max() < (1 + _ALIKE) * sizes.min():
         return None
     tail = np.isin(shown, [] if data.final is None else data.final.client[data.worst])

@@ -63,6 +63,7 @@ def _chart(
     n, metric, figures = data.ranking.size, data.metric, data.figures
     x = value * metric.scale
     mean, worst = (figures[key] * metric.scale for key in ("mean", "worst10"))
+    side = "right" if metric.higher_is_better else "left"
     each = "Each dot is one client." if n <= ONE_BY_ONE else "The dots are percentiles."
     axis = Axis(ticks(x.min(), x.max()), f"client {metric.label}")
     alt = (
@@ -84,7 +85,7 @@ def _chart(
         alt=alt,
         caption=(
             f"{each} The height says how large a share of the clients stays at or below a value: "
-            "a steep line far to the right is fair and good. "
+            f"a steep line far to the {side} is fair and good. "
             "The shaded strip holds the worst tenth."
         ),
         svg=_svg(data, axis, x, share, tips).svg(alt),

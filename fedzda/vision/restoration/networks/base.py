@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import ClassVar, Self
 
 import torch
 from torch import nn
 
-from fedzda.base import ImageSpec, StrictConfig
+from fedzda.base import ImageSpec, StrictConfig, UserError
+from fedzda.vision.restoration.config import DenoiserConfig
 
 
 class RestorationModel(nn.Module, ABC):
@@ -26,6 +28,9 @@ class RestorationModel(nn.Module, ABC):
     @abstractmethod
     def __init__(self, config: StrictConfig, channels: int) -> None:
         super().__init__()
+        if isinstance(config, DenoiserConfig) and config.noise_map:
+            # a hook, since a comparison in ``forward`` could not be traced
+            self.register_forward_pre_hook(partial(_check_map, channels=channels))
 
     @classmethod
     def build(cls, config: StrictConfig, image: ImageSpec) -> Self:
@@ -35,3 +40,14 @@ class RestorationModel(nn.Module, ABC):
     @abstractmethod
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """Restored images ``(N, C, scale H, scale W)``, not clipped."""
+
+
+def _check_map(model: nn.Module, given: tuple[torch.Tensor, ...], channels: int) -> None:
+    """Raise UserError for images without their noise map."""
+    found = given[0].shape[1]
+    if found != 2 * channels:
+        raise UserError(
+            f"model {type(model).__name__} with noise_map takes {2 * channels} channels, those of "
+            f"the image and of its noise map (got {found}). Give it both, as task denoising with "
+            "noise_map does, or set model.noise_map to false."
+        )

@@ -2,7 +2,6 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,6 +10,12 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from fedzda.platform.cli.app import app
+
+pytest.importorskip("cv2")
+pytest.importorskip("skimage")
+
+import cv2
+
 from fedzda.vision.hypercon.photographs import photographs
 from fedzda.vision.hypercon.video import read_clip, read_picture, write_picture
 
@@ -133,6 +138,8 @@ def test_models_of_strangers(folder):
         (["none.mp4"], "there is no file or folder 'none.mp4'"),
         (["hypercon_strangers.py"], "cannot be read as video"),
         (["one"], "'one' has 1 frame that can be read"),
+        (["clip", "--model", "posterise", "--style", "one/0.png"], "--model is 'posterise'"),
+        (["clip", "--style", "one/0.png", "--weights", "a.safetensors"], "--weights are given"),
         (["clip", "half_windw=1"], "Did you mean 'half_window'"),
         (["clip", "--model", "posteris"], "no image model 'posteris'"),
         (["clip", "--model", "telea"], "fills holes and needs --masks"),

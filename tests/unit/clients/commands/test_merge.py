@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from fedzda.base import ImageSpec
 from fedzda.clients.classifiers import build_model, load_classifier, save_classifier
-from fedzda.clients.commands.merge import _shared
+from fedzda.clients.commands.merge import _kept_blocks, _tell_shared
 from fedzda.platform.cli.app import app
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.simulation import Simulation
@@ -107,7 +107,33 @@ def test_wrong_input(folder):
     assert not (folder / "merged").exists()
 
 
-def test_classes_that_both_runs_have_are_named(folder):
+def test_a_student_of_other_classes_is_refused(folder):
+    (folder / "fixed_heads.py").write_text(
+        "from torch import nn\n\n\ndef net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3))\n"
+    )
+    pair = ("a.safetensors", "b.safetensors")
+    said = problem(*pair, *QUICK, "--student", "fixed_heads:net", "init=scratch")
+    assert "gives answers of shape (1, 3) for one image, and the two models have 5" in said
+    assert "--student" in said
+
+
+def test_single_keys_of_the_default_blocks_can_be_set(folder):
+    """As in docs/methods/class-incremental.md: the name need not be said again."""
+    done = call(
+        *("a.safetensors", "b.safetensors", "synthesizer.steps=2", "synthesizer.batch_size=10"),
+        *("optimizer.lr=0.01", "steps=2", "store=20", "batch_size=10", "--out", "c.safetensors"),
+    )
+    assert done.exit_code == 0, done.output
+    config = json.loads((folder / "c.json").read_text())["config"]
+    made, optimizer = config["synthesizer"], config["optimizer"]
+    assert (made["name"], made["steps"], made["batch_size"]) == ("zs-cgan", 2, 10)
+    assert (optimizer["name"], optimizer["lr"]) == ("adam", 0.01)
+    other = _kept_blocks(["synthesizer.name=image-distillation", "optimizer={name: sgd, lr: 0.1}"])
+    assert other == {}
+
+
+def test_classes_that_both_runs_have_are_named(folder, capsys):
     for name in ("one", "two"):
         path = folder / name
         path.mkdir()
@@ -115,5 +141,7 @@ def test_classes_that_both_runs_have_are_named(folder):
                "model": LENET, "strategy": {"name": "fed-avg"}}  # fmt: skip
         (path / "config.yaml").write_text(json.dumps(raw))
         (path / "meta.json").write_text(json.dumps({"source_folder": str(folder)}))
-    assert _shared("one", "two") == "0, 1, 2, 3, 4, 5 and 4 more"
-    assert _shared("one", "a.safetensors") == ""
+    _tell_shared("one", "two")
+    assert "both have the classes 0, 1, 2, 3, 4, 5 and 4 more;" in capsys.readouterr().err
+    _tell_shared("one", "a.safetensors")
+    assert capsys.readouterr() == ("", "")

@@ -100,6 +100,7 @@ def test_the_command_writes_and_renews_the_report(run):
 
 
 def test_images_from_a_file(run, tmp_path):
+    (run.path / "report.html").unlink(missing_ok=True)  # it takes long to renew
     images = torch.rand(30, 1, 8, 8)
     write_tensors({"images": images, "labels": torch.zeros(30)}, tmp_path / "s.safetensors", {})
     result = call(run.path, "--images", tmp_path / "s.safetensors", "--steps", "20")
@@ -108,6 +109,18 @@ def test_images_from_a_file(run, tmp_path):
     wrong = call(run.path, "--images", tmp_path / "t.safetensors")
     assert wrong.exit_code == 2
     assert "(1, 4, 8)" in wrong.output
+
+
+def test_a_generator_of_ensemble_distillation(folder):
+    strategy = {
+        "name": "ensemble-distillation", "start_round": 1, "warmup_steps": 2, "turns": 1,
+        "batch_size": 8, "channels": 8,
+    }  # fmt: skip
+    run = Simulation.build(config(folder, strategy), folder=folder).run()
+    result = call(run.path, "--count", "20", "--steps", "5")
+    assert result.exit_code == 0, result.output
+    found = json.loads((run.path / "artifacts" / "probe.json").read_text())
+    assert found["sets"][0]["images"] == 20
 
 
 def test_runs_that_cannot_be_probed(folder, tmp_path):

@@ -166,3 +166,21 @@ def test_models_that_cannot_be_inverted(teachers, folder):
         wrong,
     )
     assert "images of shape (1, 12, 12)" in problem("mlp.safetensors", *TINY)
+
+
+def test_settings_that_would_mean_nothing_are_refused(teachers, folder):
+    first = teachers / "first.safetensors"
+    assert "together with --shape and --classes" in problem(first, "--mean", "0.5")
+    five = "{name: digits, classes: [0, 1, 2, 3, 4]}"
+    assert "--data has 5 classes, the classifier 10" in problem(first, "--data", five)
+
+
+def test_one_image_and_a_block(teachers, folder):
+    block = "{name: zs-cgan, steps: 2, batch_size: 20, channels: 8}"
+    arguments = ["--count", 1, "--data", "digits", "--synthesizer", block]
+    result = call(teachers / "first.safetensors", *arguments)
+    assert result.exit_code == 0, result.output
+    (made,) = (folder / "synthesis").iterdir()
+    assert made.name.endswith("_zs-cgan_s0")
+    rows = json.loads((made / "quality.json").read_text())["quality"]
+    assert [row["coverage"] for row in rows] == [None] * 3

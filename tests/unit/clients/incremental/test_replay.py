@@ -1,5 +1,7 @@
 """What is replayed, the step size over a phase, and statistics that stay."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,11 @@ import torch
 from fedzda.base import ImageSpec, torch_rng
 from fedzda.clients.incremental.optimizing import Optimizers, schedule_factor
 from fedzda.clients.incremental.replay import Fresh, Noise, Stored, replay_of
-from fedzda.clients.incremental.training import still_statistics
+from fedzda.clients.incremental.training import still_statistics, train_teacher
 from fedzda.clients.models.lenet_bn import LeNetBN
 from fedzda.generators.config import ZSCGANConfig
 from fedzda.generators.zs_cgan import ZSCGAN
-from fedzda.platform.config import SGDConfig
+from fedzda.platform.config import LocalConfig, SGDConfig
 
 ALL = ImageSpec((1, 8, 8), 5, (0.3,), (0.4,))
 OLD = ImageSpec((1, 8, 8), 3, (0.3,), (0.4,))
@@ -91,3 +93,25 @@ def test_still_statistics():
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert torch.equal(still, model(x))
     assert any(not torch.equal(v, model.state_dict()[k]) for k, v in before.items())
+
+
+@pytest.mark.parametrize("given", [{"clip_norm": 1e-6}, {"lr_decay": 1e-6}])
+def test_the_second_teacher_follows_the_local_settings(given):
+    data = {"image": torch.rand(6, 1, 8, 8), "label": torch.tensor([3, 4] * 3)}
+    runtime = SimpleNamespace(
+        seed=0,
+        task=SimpleNamespace(augment=lambda batch, rng: batch),
+        config=SimpleNamespace(rounds=4),
+    )
+    run = SimpleNamespace(data=data, call=SimpleNamespace(round=2, client=0), runtime=runtime)
+    moved = []
+    for own in ({}, given):
+        torch.manual_seed(0)
+        model = LeNetBN(1, 5, (8, 8), width=2)
+        before = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+        config = LocalConfig(batch_size=3, optimizer={"name": "sgd", "lr": 0.1}, **own)
+        rng = np.random.default_rng(0)
+        train_teacher(run, model, (3, 5), config, rng, {"schedule": "constant"})
+        after = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+        moved.append(float((after - before).norm()))
+    assert moved[1] < 1e-3 * moved[0]

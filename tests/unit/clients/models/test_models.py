@@ -4,7 +4,7 @@ from torch import nn
 
 from fedzda.base import ImageSpec, StrictConfig, UserError
 from fedzda.clients.models.cnn import CNN
-from fedzda.clients.models.layers import BatchNorm1d
+from fedzda.clients.models.layers import BatchNorm1d, norm_1d
 from fedzda.clients.models.lenet_bn import LeNetBN
 from fedzda.clients.models.mlp import MLP
 from fedzda.clients.models.mobilenet_v2 import MobileNetV2
@@ -116,3 +116,28 @@ def test_lucirs_network_ends_without_relu():
         net = build(model, CIFAR).eval()
         maps = net.blocks(torch.relu(net.norm(net.stem(torch.randn(2, 3, 32, 32)))))
         assert bool((maps < 0).any()) == negative
+
+
+@pytest.mark.parametrize("features", [2, 4, 8, 12, 16, 32, 64, 200])
+def test_group_norm_of_a_vector_leaves_something_of_it(features):
+    """One number in a group is always 0 afterwards: a narrow network would learn nothing."""
+    torch.manual_seed(0)
+    layer = norm_1d("group", features)
+    assert layer.num_groups == {2: 1, 4: 1, 8: 2, 12: 2, 16: 4}.get(features, 8)
+    out = layer(torch.randn(1, features))
+    assert out.abs().min() > 1e-4
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_narrow_lenet_with_group_norm_answers_to_its_images(width):
+    torch.manual_seed(0)
+    net = build(LeNetBN, DIGITS, norm="group", width=width).train()
+    images = torch.randn(8, *DIGITS.shape)
+    assert net.features(images).std(dim=0).max() > 0.1
+    net(images[:1]).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_group_norm_of_one_unit_is_refused():
+    with pytest.raises(UserError, match=r"layer with one unit \(got 1\)\. Give the layer more"):
+        build(MLP, DIGITS, hidden=[8, 1], norm="group")

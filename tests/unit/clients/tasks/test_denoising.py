@@ -1,10 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from fedzda.base import ImageSpec, UserError, torch_rng
+from fedzda.base import ImageSpec, Turn, UserError, torch_rng
 from fedzda.clients.tasks.cameras import GaussianSensor, RawSensor
 from fedzda.clients.tasks.denoising import Denoising
 from fedzda.clients.tasks.restoration_config import (
@@ -12,13 +14,20 @@ from fedzda.clients.tasks.restoration_config import (
     DenoisingConfig,
     GaussianNoiseConfig,
 )
+from fedzda.clients.variants.config import Int8Config, QuantizedConfig, WidthConfig
+from fedzda.clients.variants.costs import measured
 from fedzda.platform.data.federation import CLIENT
+from fedzda.platform.devices.forms import load_variant
 from fedzda.vision.metrics.ssim import ssim
-from fedzda.vision.restoration.config import DnCNNConfig, MWRCANetConfig
+from fedzda.vision.restoration.config import DnCNNConfig, MWRCANetConfig, NAFNetConfig
 from fedzda.vision.restoration.networks import build
 
 IMAGE = ImageSpec((3, 16, 16), 1, (0.4,) * 3, (0.2,) * 3)
 SMALL = {"patch": 16}
+SIGMA_10 = {"name": "gaussian", "sigma": 10}
+CAMERA = {"name": "camera"}
+WHOLE = {"flips": False}
+"""Training patches are the whole test images."""
 
 
 def make(image=IMAGE, **options):
@@ -199,7 +208,26 @@ def test_the_sheet_has_three_titled_rows():
         ((1, 16, 16), {"noise": {"name": "camera"}}, nn.Identity(), "data.channels to 3"),
         ((3, 16, 16), {}, nn.Conv2d(3, 1, 3, padding=1), r"\(2, 3, 16, 16\) \(got shape"),
         ((3, 16, 16), {}, nn.Linear(7, 7), "the model fails on images of shape"),
-        ((3, 16, 16), {}, build(DnCNNConfig(noise_map=True), 3), "without model.noise_map"),
+        ((3, 16, 16), {}, build(DnCNNConfig(noise_map=True), 3), "task.noise_map is false, and"),
+        (
+            (3, 16, 16),
+            {"noise": SIGMA_10, "noise_map": True},
+            build(DnCNNConfig(), 3),
+            "is true, and",
+        ),
+        (
+            (3, 16, 16),
+            {"noise": SIGMA_10, "noise_map": True},
+            nn.Identity(),
+            r"\(got shape \(2, 6, 16",
+        ),
+        (
+            (3, 16, 16),
+            {"noise": SIGMA_10, "noise_map": True},
+            nn.Linear(7, 7),
+            "with their noise map: ",
+        ),
+        ((3, 16, 16), {"permutation": 64}, nn.Identity(), "noise of developed colour images"),
     ],
 )
 def test_what_does_not_fit_is_said(image, options, model, sentence):
@@ -229,3 +257,213 @@ def test_what_a_form_is_made_for():
     assert shown.shape == (2, 3, 12, 12)
     assert torch.equal(shown[1:], task.example(data, 1)[0])
     assert task.passes(IMAGE) == pytest.approx(16 * 16 / (12 * 12))
+
+
+# ---------------------------------------------------------------------------------------------
+# Noise map
+
+
+class Half(nn.Module):
+    """Leaves the image of an image with its noise map."""
+
+    def forward(self, x):
+        return x[:, :3]
+
+
+@pytest.mark.parametrize("noise", [SIGMA_10, CAMERA], ids=lambda n: n["name"])
+def test_the_map_stands_behind_the_same_noisy_image(noise):
+    plain, mapped = make(noise=noise), make(noise=noise, noise_map=True)
+    data = photographs()
+    for place in range(3):
+        (noisy, truth), (given, same) = (task.example(data, place) for task in (plain, mapped))
+        assert given.shape == (1, 6, 16, 16)
+        assert torch.equal(given[:, :3], noisy)
+        assert torch.equal(same, truth)
+        assert torch.equal(mapped.enlarged(given), noisy)
+    without, with_map = plain.outputs(nn.Identity(), data), mapped.outputs(Half(), data)
+    assert all(torch.equal(without[name], with_map[name]) for name in without)
+    rngs = [torch.Generator().manual_seed(0) for _ in range(2)]
+    batches = [task.augment(data, rng) for task, rng in zip((plain, mapped), rngs, strict=True)]
+    assert batches[1]["given"].shape == (3, 6, 16, 16)
+    assert torch.equal(batches[0]["given"], batches[1]["given"][:, :3])
+    assert torch.equal(batches[0]["truth"], batches[1]["truth"])
+
+
+def test_the_map_of_one_sigma_is_that_sigma():
+    task = make(noise={"name": "gaussian", "sigma": [5, 50]}, noise_map=True)
+    for place in range(3):
+        given, _ = task.example(photographs(), place)
+        assert given[:, 3:].unique().tolist() == pytest.approx([task.sensor.sigma(place) / 255])
+    silent = make(noise={"name": "gaussian", "sigma": 0}, noise_map=True)
+    assert not silent.example(photographs(), 0)[0][:, 3:].any()
+
+
+def test_the_map_of_a_camera_says_how_far_its_images_are_from_the_truth():
+    """In the middle tones; brighter pixels and other cameras have other noise."""
+    sensor = RawSensor(CameraNoiseConfig(shot=[1e-3, 1e-2]), 0, with_map=True)
+    levels = []
+    for client in range(3):
+        scene = torch.full((200, 3, 12, 12), 0.5)
+        given, truth = sensor.shoot(scene, client, torch_rng(0, "x"))
+        error = (given[:, :3] - truth).square().mean((0, 2, 3)).sqrt()
+        known = given[:, 3:].square().mean((0, 2, 3)).sqrt()
+        assert known.tolist() == pytest.approx(error.tolist(), rel=0.1)
+        levels.append(known.mean().item())
+    assert len({round(level, 3) for level in levels}) == 3
+
+
+def test_the_sheet_shows_images_without_their_map():
+    task = make(noise=SIGMA_10, noise_map=True)
+    picture = task.sheet({"full": Half()}, photographs(2), ["image"])
+    assert picture.shape == (3, 3 * (18 + 164), 2 * 164)
+
+
+def test_networks_train_and_are_tested_with_the_map():
+    task = make(noise=CAMERA, noise_map=True)
+    model = build(NAFNetConfig(channels=4, encoder=[1], decoder=[1], noise_map=True), 3)
+    task.validate(model, IMAGE)
+    task.loss(model, photographs()).backward()
+    seen = model.head.weight.grad[:, 3:]
+    assert seen.any()
+    assert task.outputs(model.eval(), photographs())["psnr"].shape == (3,)
+
+
+def test_forms_and_costs_count_the_map():
+    plain, mapped = make(noise=CAMERA), make(noise=CAMERA, noise_map=True)
+    given, data = mapped.given(IMAGE), photographs()
+    assert given.shape == (6, 16, 16)
+    assert (given.mean, given.std) == ((0.0,) * 6, (1.0,) * 6)
+    assert mapped.shown(data).shape == (3, 6, 16, 16)
+    assert mapped.passes(IMAGE) == plain.passes(IMAGE)
+    small = {"depth": 3, "channels": 4, "norm": "none"}
+    model = build(DnCNNConfig(**small, noise_map=True), 3)
+    macs = measured(model, given).macs
+    without = measured(build(DnCNNConfig(**small), 3), plain.given(IMAGE)).macs
+    assert macs - without == 3 * 9 * 4 * 16 * 16
+    few_bits = load_variant(QuantizedConfig(), model, given)
+    assert mapped.cost(few_bits, model).macs == macs
+    deployed = few_bits.deploy(few_bits.build(model, None), mapped.shown(data), None)
+    assert mapped.outputs(deployed, data)["psnr"].shape == (3,)
+    with pytest.raises(UserError, match="cannot be made narrower"):
+        load_variant(WidthConfig(ratio=0.5), model, given)
+
+
+def test_integers_with_the_map_are_what_onnx_runtime_answers(tmp_path):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    task, data = make(noise=CAMERA, noise_map=True), photographs()
+    given, turn = task.given(IMAGE), Turn(0, 0, 1, training=False)
+    torch.manual_seed(0)
+    model = build(DnCNNConfig(depth=3, channels=4, norm="none", noise_map=True), 3).eval()
+    form = load_variant(Int8Config(), model, given)
+    layers = (9 * (6 + 4 + 3) * 4, 4 + 4 + 3)  # weights, biases
+    assert task.cost(form, model).bytes == layers[0] + 4 * layers[1]
+    seen = task.shown(data)
+    found = task.outputs(form.deploy(form.build(model, turn), seen, turn), data)
+    form.export(form.build(model, turn), seen, turn, tmp_path / "it.onnx")
+    session = runtime.InferenceSession(tmp_path / "it.onnx", providers=["CPUExecutionProvider"])
+    for place in range(3):
+        noisy, truth = task.example(data, place)
+        (direct,) = session.run(None, {"images": noisy.numpy()})
+        assert direct.shape == (1, 3, 16, 16)
+        level = task.level(torch.from_numpy(direct), truth)
+        assert found["psnr"][place].item() == pytest.approx(level, abs=1e-9)
+    # the map is read: without it the answer is another one
+    assert not np.array_equal(direct, session.run(None, {"images": without_map(noisy)})[0])
+
+
+def without_map(given):
+    return torch.cat([given[:, :3], torch.zeros_like(given[:, 3:])], 1).numpy()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"noise_map": True}, "known for simulated noise only"),
+        ({"noise": SIGMA_10, "noise_map": True, "video": {}}, "frames that HyperCon makes"),
+        ({"noise": SIGMA_10, "video": {"scale": 2}}, "video.scale is 2, and a denoiser's images"),
+        ({"noise": SIGMA_10, "permutation": 64}, "set noise.fresh to false"),
+        ({"noise": {**SIGMA_10, "fresh": False}, "permutation": 1}, "greater than or equal to 2"),
+    ],
+)
+def test_what_nobody_can_know_or_needs_is_refused(options, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        make(**options)
+
+
+# ---------------------------------------------------------------------------------------------
+# One noisy shot of every image, and its permutation
+
+
+def spread(batch):
+    return (batch["given"][:, :3] - batch["truth"]).flatten(2)
+
+
+@pytest.mark.parametrize("noise", [SIGMA_10, CAMERA], ids=lambda n: n["name"])
+@pytest.mark.parametrize("noise_map", [False, True])
+def test_noise_that_is_not_fresh_is_that_of_one_shot(noise, noise_map):
+    once = make(noise={**noise, "fresh": False}, noise_map=noise_map, **WHOLE)
+    data, rng = photographs(), torch.Generator().manual_seed(0)
+    first, second = (once.augment(data, rng) for _ in range(2))
+    assert torch.equal(first["given"], second["given"])
+    assert torch.equal(first["given"], once.shown(data))
+    fresh = make(noise=noise, **WHOLE)
+    one, other = (fresh.augment(data, rng) for _ in range(2))
+    assert not torch.equal(one["given"], other["given"])
+    assert torch.equal(one["truth"], other["truth"])
+
+
+def test_permuted_noise_is_the_same_noise_elsewhere():
+    options = {"noise": {**SIGMA_10, "fresh": False}, **WHOLE}
+    data, rng = photographs(), torch.Generator().manual_seed(0)
+    kept = make(**options).augment(data, rng)
+    task = make(**options, permutation=16)
+    first, second = (task.augment(data, rng) for _ in range(2))
+    assert torch.equal(first["truth"], kept["truth"])
+    assert not torch.equal(first["given"], second["given"])
+    for batch in (first, second):
+        torch.testing.assert_close(spread(batch).sort(2).values, spread(kept).sort(2).values)
+    # a test is on the shot itself
+    assert torch.equal(task.shown(data), make(**options).shown(data))
+
+
+def test_a_camera_permutes_noise_on_its_mosaic():
+    """Developed noise stays as strong and as alike between neighbours, which a permutation of the
+    developed image would end."""
+    image = ImageSpec((3, 64, 64), 1, (0.4,) * 3, (0.2,) * 3)
+    flat = {
+        "image": image.normalize(torch.full((2, 3, 64, 64), 0.5)),
+        "label": torch.zeros(2, dtype=torch.int64),
+        CLIENT: torch.arange(2),
+    }
+    options = {"noise": {**CAMERA, "fresh": False}, "patch": 64, **WHOLE}
+    rng = torch.Generator().manual_seed(0)
+    kept = make(image, **options).augment(flat, rng)
+    moved = make(image, **options, permutation=64, noise_map=True).augment(flat, rng)
+    assert torch.equal(kept["truth"], moved["truth"])
+    figures = []
+    for batch in (kept, moved):
+        noise = batch["given"][:, :3] - batch["truth"]
+        alike = (noise[..., 1:] * noise[..., :-1]).mean() / noise.square().mean()
+        figures.append((noise.std().item(), alike.item()))
+        assert figures[-1][1] > 0.2
+    assert figures[0] == pytest.approx(figures[1], rel=0.1)
+    assert not torch.allclose(kept["given"], moved["given"][:, :3], atol=0.01)
+
+
+def test_pairs_of_one_channel_are_permuted_too():
+    image = ImageSpec((1, 17, 16), 1, (0.4,), (0.2,))
+    data = photographs(2, side=17)
+    noisy = data["image"][:, :1, :, :16] * 0.2 + 0.4
+    data = {
+        **data,
+        "image": image.normalize(noisy.clamp(0.2, 0.8)),
+        "clean": torch.full((2, 1, 17, 16), 128, dtype=torch.uint8),
+    }
+    task, plain = (make(image, permutation=p, crops=8, **WHOLE) for p in (32, None))
+    task.validate(nn.Identity(), image)
+    rng = torch.Generator().manual_seed(0)
+    kept, first, second = (t.augment(data, rng)["given"] for t in (plain, task, task))
+    torch.testing.assert_close(first[0].flatten().sort().values, kept[0].flatten().sort().values)
+    assert not torch.equal(first, second)
+    assert torch.equal(task.example(data, 0)[0], plain.example(data, 0)[0])

@@ -198,6 +198,7 @@ def test_bicubic_model_gains_nothing_over_bicubic():
     [
         (1, {"degradation": "bicubic"}, Bicubic(), "1x1 pixels .* at scale 2 needs 16"),
         (48, {}, Bicubic(), "the estimate of a blur at scale 2 needs 64"),
+        (64, {"noise_side": 40}, Bicubic(), "task.noise_side: 40 at scale 2 needs 80"),
         (64, {}, nn.Identity(), r"task.scale is 2.*\(2, 3, 64, 64\) \(got shape \(2, 3, 32, 32\)"),
         (64, {}, nn.Linear(5, 5), "Choose a super-resolver"),
     ],

@@ -2,9 +2,13 @@ import pytest
 import torch
 
 from fedzda.base import ImageSpec, UserError
+from fedzda.vision.hypercon.config import HyperConConfig
+
+pytest.importorskip("cv2")
+pytest.importorskip("skimage")
+
 from fedzda.clients.tasks.video import clip_figures
 from fedzda.clients.tasks.video_checks import check_video
-from fedzda.vision.hypercon.config import HyperConConfig
 
 CONFIG = HyperConConfig(inserted=0, half_window=1)
 
@@ -47,4 +51,11 @@ def test_grey_clips_and_single_frames():
 
 def test_frames_must_hold_a_flow():
     with pytest.raises(UserError, match=r"task\.video needs frames of 12 pixels"):
-        check_video(ImageSpec((3, 11, 40), 1, (0.0,) * 3, (1.0,) * 3))
+        check_video(ImageSpec((3, 11, 40), 1, (0.0,) * 3, (1.0,) * 3), CONFIG)
+
+
+def test_a_flow_without_weights_is_said_before_the_first_round():
+    image = ImageSpec((3, 24, 40), 1, (0.0,) * 3, (1.0,) * 3)
+    check_video(image, CONFIG)
+    with pytest.raises(UserError, match="flow 'raft' needs"):
+        check_video(image, HyperConConfig(flow="raft"))

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from fedzda.base import RunError
 from fedzda.clients.uplink.config import FP16Config, QSGDConfig, TopKConfig
 from fedzda.clients.uplink.fp16 import FP16
 from fedzda.clients.uplink.qsgd import QSGD
 from fedzda.clients.uplink.top_k import TopK
+from fedzda.platform.config.load import from_dict
+from fedzda.platform.simulation import Simulation
 
 
 def rng(seed=0):
@@ -89,3 +92,22 @@ def test_fp16_rounds_and_does_not_overflow():
     values = np.array([1.0, 1 / 3, -1e9], np.float32)
     found = through(FP16(FP16Config()), values)
     assert found.tolist() == [1.0, float(np.float16(1 / 3)), -65504.0]
+
+
+@pytest.mark.parametrize("uplink", [{"name": "top-k"}, {"name": "fp16"}])
+def test_training_that_diverged_is_not_hidden(tmp_path, monkeypatch, uplink):
+    monkeypatch.setenv("FEDZDA_CACHE", str(tmp_path / "cache"))
+    raw = {
+        "name": "diverging",
+        "rounds": 1,
+        "data": {"name": "digits", "clients": 2, "max_samples": 60},
+        "model": {"name": "mlp", "hidden": [8]},
+        "local": {"optimizer": {"name": "sgd", "lr": 1e30}, "epochs": 3},
+        "strategy": {"name": "fed-avg"},
+        "engine": {"name": "inline"},
+        "uplink": uplink,
+        "output": str(tmp_path / "runs"),
+        "report": False,
+    }
+    with pytest.raises(RunError, match="NaN or infinite"):
+        Simulation.build(from_dict(raw), folder=tmp_path).run()

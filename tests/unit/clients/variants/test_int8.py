@@ -12,9 +12,10 @@ from fedzda.clients.variants.int8 import Int8
 from fedzda.vision.gsanet.config import GSANetConfig, LRASPPConfig, MobileNetEdgeConfig
 from fedzda.vision.gsanet.lr_aspp import LRASPP
 from fedzda.vision.gsanet.model import GSANet
-from fedzda.vision.restoration.config import DnCNNConfig, NAFNetConfig
+from fedzda.vision.restoration.config import DnCNNConfig, NAFNetConfig, SRResidualConfig
 from fedzda.vision.restoration.networks.dncnn import DnCNN
 from fedzda.vision.restoration.networks.nafnet import NAFNet
+from fedzda.vision.restoration.networks.sr_residual import SRResidual
 
 pytestmark = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 PHOTO = ImageSpec((3, 16, 16), 4, (0.5,) * 3, (0.25,) * 3)
 PIXELS = ImageSpec((3, 12, 20), 4, (0.0,) * 3, (1.0,) * 3)
+WITH_MAP = ImageSpec((6, 12, 20), 4, (0.0,) * 6, (1.0,) * 6)
 SMALL = {"features": MobileNetEdgeConfig(width=0.25, stages=2), "output_stride": 8, "channels": 16}
 TURN = Turn(0, 0, 1, training=False)
 
@@ -36,7 +38,17 @@ def denoiser():
     return DnCNN(DnCNNConfig(depth=4, channels=8), 3), PIXELS
 
 
-@pytest.mark.parametrize("make", [segmenter, denoiser])
+def denoiser_with_map():
+    torch.manual_seed(0)
+    return DnCNN(DnCNNConfig(depth=4, channels=8, noise_map=True), 3), WITH_MAP
+
+
+def enlarger():
+    torch.manual_seed(0)
+    return SRResidual(SRResidualConfig(scale=2, channels=8, blocks=1), 3), PIXELS
+
+
+@pytest.mark.parametrize("make", [segmenter, denoiser, denoiser_with_map, enlarger])
 def test_a_client_tests_what_onnx_runtime_answers(make, tmp_path):
     import onnxruntime
 

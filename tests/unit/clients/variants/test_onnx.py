@@ -10,6 +10,7 @@ from fedzda.base import ImageSpec, Turn, UserError
 from fedzda.clients.classifiers import build_model
 from fedzda.clients.variants.config import OnnxConfig
 from fedzda.clients.variants.onnx import Onnx
+from fedzda.platform.config.load import from_dict
 
 pytestmark = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")),
@@ -64,3 +65,23 @@ def test_wrong_files(model, file, tmp_path):
     assert "gives 10 numbers for an image, and the run has 5 classes" in said(five)
     large = ImageSpec((3, 8, 8), 10, (0.3,) * 3, (0.38,) * 3)
     assert "cannot be run on images of shape (3, 8, 8)" in said(large)
+
+
+def test_two_files_need_two_labels():
+    def read(*labels):
+        numbers = {"compute": 1e9, "memory": 1e9, "uplink": 1e6, "downlink": 1e6}
+        devices = [{"profile": "phone-high", "share": 0.5}] + [
+            {
+                "profile": {"name": f"p{i}", **numbers},
+                "share": 0.25,
+                "variant": {"name": "onnx", "file": f"{i}.onnx", "label": label},
+            }
+            for i, label in enumerate(labels)
+        ]
+        raw = {"name": "two", "rounds": 1, "data": {"name": "digits", "clients": 4}}
+        rest = {"model": {"name": "mlp"}, "strategy": {"name": "fed-avg"}, "devices": devices}
+        return from_dict({**raw, **rest})
+
+    read("one", "two")
+    with pytest.raises(UserError, match=r"are called 'onnx', .* Give each ONNX file a 'label'"):
+        read("onnx", "onnx")

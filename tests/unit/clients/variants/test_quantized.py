@@ -85,3 +85,16 @@ def test_a_model_without_layers_and_a_missing_runtime(monkeypatch):
     monkeypatch.setattr(int8, "_NEEDED", ("no_such_runtime",))
     with pytest.raises(UserError, match=r"needs the package no_such_runtime.*fedzda\[export\]"):
         Int8(Int8Config(), LeNetBN(1, 10, (8, 8)), DIGIT)
+
+
+class Standardised(nn.Linear):
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight - self.weight.mean(), self.bias)
+
+
+@pytest.mark.parametrize(
+    "layer", [Standardised(64, 10), nn.utils.parametrizations.weight_norm(nn.Linear(64, 10))]
+)
+def test_layers_that_work_in_another_way_are_refused(layer):
+    with pytest.raises(UserError, match=f"work in another way: '1' .{type(layer).__name__}"):
+        Quantized(QuantizedConfig(), nn.Sequential(nn.Flatten(), layer), DIGIT)

@@ -14,8 +14,10 @@ from fedzda.clients.models.mlp import MLP
 from fedzda.clients.models.mobilenet_v2 import MobileNetV2
 from fedzda.clients.models.resnet import ResNet8, ResNet32
 from fedzda.clients.models.wrn import WRN161
+from fedzda.clients.variants.assigned import ClientVariants
 from fedzda.clients.variants.config import WidthConfig
 from fedzda.clients.variants.width import Width, static_statistics
+from fedzda.platform.config.load import from_dict
 from fedzda.vision.gsanet.config import DeepLabV3PlusConfig, LRASPPConfig, MobileNetEdgeConfig
 from fedzda.vision.gsanet.lr_aspp import LRASPP
 from fedzda.vision.gsanet.model import DeepLabV3Plus
@@ -283,3 +285,34 @@ def test_static_statistics_of_few_images(count):
     expected = images.mean((2, 3)).mean(0) if count > 1 else torch.zeros(3)
     torch.testing.assert_close(model[2].running_mean, expected, rtol=0, atol=1e-2)
     assert (model[2].running_var > 0).all()
+
+
+def test_frozen_layers_stay_frozen():
+    model, _, image = made("lenet-bn")
+    model.features.requires_grad_(False)
+    narrow = Width(WidthConfig(ratio=0.5), model, image).build(model, turn())
+    for name, weight in narrow.named_parameters():
+        assert weight.requires_grad == model.get_parameter(name).requires_grad, name
+
+
+def test_static_statistics_are_those_without_dropout():
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.BatchNorm1d(64))
+    images = torch.rand(40, 1, 8, 8)
+    static_statistics(model, images)
+    torch.testing.assert_close(model[2].running_var, images.flatten(1).var(0))
+
+
+@pytest.mark.parametrize(("clients", "some_whole"), [(20, True), (4, False)])
+def test_a_class_without_clients_trains_no_full_width(clients, some_whole):
+    """Statistics of narrow models stay on the devices only where others send theirs."""
+    narrow = {"profile": "phone-low", "share": 0.95, "variant": "width"}
+    raw = {
+        "name": "few",
+        "rounds": 1,
+        "data": {"name": "digits", "clients": clients},
+        "model": {"name": "lenet-bn"},
+        "strategy": {"name": "fed-avg"},
+        "devices": [{"profile": "phone-high", "share": 0.05}, narrow],
+    }
+    made = ClientVariants(from_dict(raw), clients, LeNetBN(1, 10, (8, 8)), DIGIT)
+    assert made.some_whole == some_whole

@@ -337,3 +337,12 @@ def test_counted_cost_of_the_small_unet():
         assert 50 * step / cost() == pytest.approx(1.62, abs=0.01)
     with frdiff(unet, FRDiffConfig(num_inference_steps=50, score_mixing=False)):
         assert 50 * step / cost() == pytest.approx(1.41, abs=0.01)
+
+
+@pytest.mark.parametrize("names", [["mid_block.resnets.0.conv1"], ["mid_block", "mid_block"], [""]])
+def test_modules_that_would_be_kept_twice_are_said_and_nothing_is_hooked(unet, noise, names):
+    plain = sample(unet, noise, 10)
+    with pytest.raises(UserError, match="FRDiff cannot keep the result of module"):
+        apply_frdiff(unet, config(targets=[{"module": name} for name in names]))
+    assert torch.equal(sample(unet, noise, 10), plain)
+    apply_frdiff(unet, config())

@@ -360,3 +360,45 @@ def test_stored_bits(unet):
     weights = sum(layer.weight.numel() for layer in tdq_layers(unet).values())
     # one step per layer for its weights and ten for its input
     assert stored_bits(unet) == whole - 28 * weights + 32 * 11 * len(tdq_layers(unet))
+
+
+def test_steps_that_are_missing_or_fixed_are_said(unet, noise):
+    prepare_tdq(unet, TDQConfig(method="static-min-max"))
+    config = TDQTrainingConfig(steps=1, batch_size=2)
+    for work in (
+        lambda: freeze_tdq(unet, TIMES),
+        lambda: train_tdq(unet, noise, config, rng()),
+        lambda: train_tdq_ptq(unet, noise, config, rng()),
+    ):
+        with pytest.raises(UserError, match="no steps yet, so it still computes float"):
+            work()
+    calibrate_tdq(unet, noise, rng(), passes=1, batch_size=2)
+    freeze_tdq(unet, TIMES)
+    expected = call(unet, noise)
+    with pytest.raises(UserError, match="a frozen model cannot be calibrated"):
+        calibrate_tdq(unet, 3 * noise, rng(), passes=1, batch_size=2)
+    assert torch.equal(call(unet, noise), expected)
+
+
+def test_training_without_images_sees_no_dropout_of_the_model(noise):
+    losses = []
+    for training in (False, True):
+        model = quantized(tiny.unet(), dropout=0.0)
+        for block in model.modules():
+            if isinstance(block, nn.Dropout):
+                block.p = 0.3
+        for layer in tdq_layers(model).values():
+            layer.input_quantizer.source.layers[-1].p = 0.0
+        model.train(training)
+        config = TDQTrainingConfig(steps=2, batch_size=4)
+        losses.append(train_tdq_ptq(model, noise, config, rng(), sampling_steps=4))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("steps", [10, 61, 201])
+def test_every_number_of_steps_has_so_many_time_steps(steps):
+    timesteps = ddim_scheduler(steps).timesteps
+    assert len(timesteps) == steps
+    assert (int(timesteps[0]), int(timesteps.min()) >= 0) == (999, True)
+    with pytest.raises(UserError, match=r"at most 1000, the time steps of training \(got 1001\)"):
+        ddim_scheduler(1001)

@@ -67,7 +67,9 @@ def test_configuration_difference_comes_first_and_leaves_out_the_seed(runs):
     }
     text = found.text(100)
     assert text.index("strategy.name") < text.index("worst 10 %")
-    assert "Difference" not in text  # seeds 0 and 1 share nothing to pair
+    assert "Difference to" not in text  # seeds 0 and 1 share nothing to pair
+    sentence = "No difference to fed-zdac-digits is shown for fed-avg-digits: pairs need"
+    assert sentence in " ".join(text.split())
 
 
 def test_single_runs_are_paired_by_client(runs):
@@ -85,6 +87,14 @@ def test_single_runs_are_paired_by_client(runs):
 def test_clients_of_other_data_are_not_paired(runs, tmp_path):
     other = make_run(tmp_path / "c", rounds=2, data={"name": "digits", "clients": 20})
     assert compare_runs([runs / "a0", other]).rows[1]["pairs"] == ""
+
+
+def test_equal_names_are_told_apart_by_the_strategy(runs, tmp_path):
+    other = {"strategy": {"name": "fed-prox", "clients_per_round": 10}}
+    made = make_run(tmp_path / "c", rounds=2, **other)
+    found = compare_runs([runs / "a0", made, runs / "b0"])
+    names = ["fed-zdac-digits (fed-zdac)", "fed-zdac-digits (fed-prox)", "fed-avg-digits"]
+    assert found.labels == names
 
 
 def test_a_repeated_run_narrows_nothing(runs, tmp_path):
@@ -208,6 +218,14 @@ def test_the_results_folder_of_a_sweep(tmp_path):
     assert "three, alone" in compare_runs([tmp_path]).labels
 
 
+def test_drawn_points_are_told_by_their_values(tmp_path):
+    for label, lr in (("r0", 0.02), ("r1", 0.05)):
+        cell = {"arm": "fed-avg", "point": label}
+        result(tmp_path / label, "fed-avg", 0, 0.5, cell=cell, point={"local.optimizer.lr": lr})
+    found = compare_runs([tmp_path])
+    assert found.differences == {"point": ["r0", "r1"], "local.optimizer.lr": ["0.02", "0.05"]}
+
+
 def test_text_fits_narrow_terminals(runs):
     text = compare_runs([runs / "a0", runs / "b0"]).text(80)
     assert max(map(len, text.splitlines())) <= 80
@@ -270,3 +288,17 @@ def test_the_direction_that_a_run_wrote_down_counts(tmp_path):
     (run / "summary.json").write_text(json.dumps(summary))
     assert not compare_runs([run]).shown.higher_is_better
     assert not collect(run).metric.higher_is_better
+
+
+def test_results_in_which_clients_have_no_value(tmp_path):
+    """A client without test samples is left out; a mean of none is told in a sentence."""
+    clients = {"0": 0.5, "1": None, "2": 0.7}
+    for arm in ("a", "b"):
+        result(tmp_path / "some", arm, 0, 0.6, clients={"global": clients})
+    found = compare_runs([tmp_path / "some"])
+    assert found.rows[0]["clients"] == 2
+    assert found.rows[1]["pairs"] == "2 clients"
+    figures = dict.fromkeys(("mean", "weighted_mean", "worst10", "variance_pp2", "gini"))
+    result(tmp_path / "none", "a", 0, 0.6, figures={"global": figures})
+    with pytest.raises(UserError, match=r"a-s0\.json' has no mean over the clients"):
+        compare_runs([tmp_path / "none"])

@@ -1,5 +1,6 @@
 """Reading configurations: errors, overrides, origins."""
 
+import json
 import textwrap
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fedzda.base import UserError
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config.load import from_dict, leaves, load_config, shipped
+from fedzda.platform.config.yaml_loader import dump
 
 MINIMAL = {
     "name": "x",
@@ -108,6 +110,40 @@ def test_suggestions_of_values_are_only_given_where_they_are_near():
             "'model' should be a block of keys (got 'mlp'). Write model: {name: mlp}.",
         ),
         (
+            {"model": "my_models:Net"},
+            "'model' should be a block of keys (got 'my_models:Net'). "
+            "Write model: {target: my_models:Net}.",
+        ),
+        (
+            {"devices": "phone-low"},
+            "'devices' should be a block of keys (got 'phone-low'). "
+            "Write devices: {name: …}, with one of: profiles, uniform.",
+        ),
+        (
+            {"evaluate": {"groups": "device"}},
+            "'evaluate.groups' should be a block of keys (got 'device').",
+        ),
+        (
+            {"local": {"optimizer": "adam"}},
+            "'local.optimizer' should be a block of keys (got 'adam'). "
+            "Write optimizer: {name: adam}.",
+        ),
+        (
+            {"local": {"lr": 0.1}},
+            "unknown key 'local.lr'. Did you mean 'local.optimizer.lr'? Accepted here: epochs, "
+            "steps, batch_size, optimizer, lr_decay, poly, clip_norm.",
+        ),
+        (
+            {"strategy": {"name": "fed-avg", "target": "own:Mine"}},
+            "'strategy.name' is 'fed-avg', and 'strategy.target' is 'own:Mine': both say what "
+            "stands there. Leave one of them out; an override that replaces the whole block is "
+            "strategy='{name: fed-avg}'.",
+        ),
+        (
+            {"model": {"name": "Net", "target": "own:Net"}},
+            "unknown key 'model.name'. Accepted here: target, args.",
+        ),
+        (
             {"engine": {"workers": "many"}},
             "'engine.workers' should be a valid integer or 'auto' (got 'many').",
         ),
@@ -152,6 +188,23 @@ def test_single_errors(change, problem):
     found = problems_of(from_dict, {**MINIMAL, **change})
     assert len(found) == 1
     assert problem is None or found == [f"<dict>: {problem}"]
+
+
+def test_a_component_of_ones_own_may_have_a_label_or_the_name_of_one_of_ours():
+    for name, target in (("mine", "own:Mine"), ("ditto", "own:ditto")):
+        block = {"name": name, "target": target}
+        assert from_dict({**MINIMAL, "strategy": block}).strategy.name == name
+
+
+def test_the_file_in_a_run_folder_looks_where_the_run_was_made_from(load, tmp_path):
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True)
+    config = load("name: a\ndata: {name: digits}\nmodel: {name: mlp}\nstrategy: {name: fed-avg}\n")
+    (run / "config.yaml").write_text(dump(plain(config.config)), encoding="utf-8")
+    assert load_config(run / "config.yaml").folder == run
+    (run / "status.json").write_text("{}", encoding="utf-8")
+    (run / "meta.json").write_text(json.dumps({"source_folder": str(tmp_path)}), encoding="utf-8")
+    assert load_config(run / "config.yaml").folder == tmp_path
 
 
 def test_missing_keys_stand_at_their_block(load):

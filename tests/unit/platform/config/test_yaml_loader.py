@@ -93,6 +93,13 @@ def test_anchors_are_copied_not_shared():
     [
         ("a: 1\nb: c: d", 2, "a second ':' in one line"),
         ("a:\n\t- b", 2, "a tab is used to indent"),
+        ("a: b\t\nc: d", 1, "or stands between words"),
+        ("a:\n  b: 1\n   c: 2", 3, "not indented like those above it"),
+        ("a:\n  b: 1\n c: 2", 3, "not indented like those above it"),
+        ('a: "x\nb: 1\n', 3, "quoted scalar that begins in line 1"),
+        ("a: 1\nrounds 5\nb: 2", 3, "simple key that begins in line 2"),
+        ("a: {name:digits, b: 1}", 1, "a blank is missing in 'name:digits'. Write 'name: digits'."),
+        ("a: {alpha: 0,3}", 1, "the key 3 is not text; a decimal number has a point"),
         ("a: 1\nb: [1,\n", 3, "not valid YAML"),
         ("a: *nowhere", 1, "undefined alias"),
         ("a: &x [*x]", 1, "inside its own anchor"),

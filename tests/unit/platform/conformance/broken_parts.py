@@ -430,5 +430,54 @@ class Free(Same):
         return replace(super().cost(), macs=0)
 
 
+class Bloated(Same):
+    def cost(self):
+        return replace(super().cost(), bytes=10**9)
+
+
+class OtherAnswers(Same):
+    def deploy(self, device_model, images_NCHW, turn):
+        return nn.Sequential(device_model, nn.Linear(10, 3)).eval()
+
+
+class Wrapped(Same):
+    def build(self, model, turn):
+        return nn.Sequential(super().build(model, turn))
+
+
+class Cut(Same):
+    def to_global(self, device_model, turn):
+        arrays, coverage = super().to_global(device_model, turn)
+        name = next(iter(arrays))
+        return {**arrays, name: arrays[name][:1]}, coverage
+
+
+class Doubles(Same):
+    def to_global(self, device_model, turn):
+        arrays, coverage = super().to_global(device_model, turn)
+        name = next(iter(arrays))
+        return {**arrays, name: arrays[name].astype(np.float64)}, coverage
+
+
+class Tensors(Same):
+    def to_global(self, device_model, turn):
+        return device_model.state_dict(), {}
+
+
+class Lonely(Same):
+    def to_global(self, device_model, turn):
+        return super().to_global(device_model, turn)[0]
+
+
+class Priceless(Same):
+    def cost(self):
+        return None
+
+
+class OneArgument(Same):
+    def __init__(self, config):
+        self.config = config
+
+
 class Bare(Form):
     Config = None

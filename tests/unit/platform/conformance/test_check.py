@@ -166,6 +166,15 @@ def test_synthesizers(name, rule, says, tmp_path):
         ("Frozen", "training on", "and these must be covered"),
         ("Noisy", "what is deployed", "gives other answers the second time"),
         ("Free", "its cost", "cost().macs must be a whole number above 0 (got 0)"),
+        ("Bloated", "its cost", "cost().bytes is 1000000000, that of the full model"),
+        ("Priceless", "its cost", "must return a fedzda.base.Cost (got NoneType)"),
+        ("OtherAnswers", "there is", "gives (8, 3) and the global model (8, 10) (answer)"),
+        ("Wrapped", "entries come back", "which the global model does not have: use the names"),
+        ("Cut", "entries come back", "in the shape of the global model, (4, 1, 5, 5) (got (1,"),
+        ("Doubles", "entries come back", "of the global model, float32 (got float64)"),
+        ("Tensors", "entries come back", "as a NumPy array (got Tensor"),
+        ("Lonely", "entries come back", "must return two dictionaries"),
+        ("OneArgument", "there is", "cannot be made as Class(config, model, image): TypeError"),
         ("Bare", "there is", "derives from fedzda.platform.config.VariantConfig"),
     ],
 )
@@ -185,6 +194,16 @@ def test_a_whole_check_tells_every_finding_and_leaves_no_trace(tmp_path, monkeyp
     assert report.problems == [told[1].problem]
     assert CATALOG["partitioners"] == before
     assert not list(tmp_path.iterdir())
+
+
+def test_a_simulation_of_larger_cohorts_breaks_no_rule(tmp_path):
+    """The check has four clients where one of them holds a single sample."""
+    strategy = {"name": "fed-avg", "clients_per_round": 6}
+    base = DIGITS | {"strategy": strategy, "evaluate": {"clients": 5}}
+    base["data"] = DIGITS["data"] | {"clients": 6, "partition": {"name": "iid"}}
+    with subject_of(f"{PARTS}:Fine", None, {}) as subject:
+        (rule,) = [run for words, run in _rules("model") if words.startswith("a client with")]
+        rule(Bench(subject, base, HERE, tmp_path))
 
 
 def test_a_broken_first_rule_ends_the_check():

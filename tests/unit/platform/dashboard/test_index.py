@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -108,6 +109,37 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path):
     assert "status.json is not readable JSON" in problems["bad"]
     assert "UnicodeDecodeError" in problems["worse"]
     assert problems["good"] == ""
+
+
+def test_a_run_that_was_mended_is_read_again(tmp_path):
+    run = make_run(tmp_path / "run", rounds=1)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_bytes(b"name: \xff")
+    index = RunIndex(tmp_path)
+    assert index.card("run").problem
+    (run / "config.yaml").write_text(text)
+    assert index.card("run").problem == ""
+
+
+def test_what_is_known_stays_whole_during_a_walk(tmp_path):
+    for number in range(20):
+        (tmp_path / "runs" / f"life-{number}").mkdir(parents=True)
+        (tmp_path / "runs" / f"life-{number}" / "life.yaml").write_text("")
+    index = RunIndex(tmp_path / "runs")
+    index.cards()
+    seen, over = set(), threading.Event()
+
+    def look():
+        while not over.is_set():
+            seen.add(len(index.lives))
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    for _ in range(200):
+        index.cards()
+    over.set()
+    looker.join()
+    assert seen == {20}
 
 
 @pytest.mark.parametrize("name", ["quickstart", "scaffold", "fed-dfgr-digits"])

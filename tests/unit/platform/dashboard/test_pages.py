@@ -174,10 +174,22 @@ def test_a_client_that_the_run_does_not_know(visit):
     assert visit("/clients?run=zdac-s0&client=x&page=77").status_code == 200
 
 
+def test_a_client_that_was_never_evaluated(visit, tmp_path):
+    run = make_run(tmp_path / "run", rounds=2)
+    file = run / "artifacts" / "label_counts.parquet"
+    more = pd.DataFrame([{"client": 99, "split": "train", "label": 1, "count": 5}])
+    pd.concat([pd.read_parquet(file), more]).to_parquet(file, index=False)
+    answer = visit("/clients?run=run&client=99", tmp_path)
+    assert answer.status_code == 200
+    assert "It was never evaluated." in answer.text
+
+
 def test_pictures_are_shown_and_only_pictures(visit, tmp_path):
     run = add_findings(make_run(tmp_path / "run"))
     text = visit("/images?run=run", tmp_path).text
-    assert "Synthetic images, round 3" in text
+    assert "Synthetic images of strategy fed-zdac, round 3" in text
+    assert "A row is a class, from top to bottom: 0, 1, 2" in text
+    assert "In a good sheet the rows differ" in text
     assert "Other pictures" in text
     source = re.search(r'src="(/artifact.*?)"', text)[1]
     answer = visit(html.unescape(source), tmp_path)
@@ -203,6 +215,7 @@ def test_devices_and_cost(visit, root):
     assert 'id="seconds"' in text
     assert 'data-tip="120\u00a0B, mean: ' in text  # six rounds, ten bytes each way
     assert 'id="virtual"' not in text
+    assert "lost to errors" in text
 
 
 def test_virtual_time_of_a_run_with_a_clock(visit, tmp_path):
@@ -236,6 +249,19 @@ def test_runs_are_compared_with_the_baseline_that_was_chosen(visit):
         assert f'id="{key}"' in text
     turned = visit(f"/compare?{runs}&base=zdac-s0").text
     assert "Difference to fed-zdac-digits in points" in words(turned)
+
+
+def test_of_an_error_further_left_is_better(visit, tmp_path):
+    run = make_run(tmp_path / "run", rounds=1)
+    summary = json.loads((run / "summary.json").read_text())
+    summary["metrics"] = {"noise_error": summary["metrics"]["accuracy"]}
+    (run / "summary.json").write_text(json.dumps(summary))
+    part = run / "clients" / "part-000001.parquet"
+    table = pd.read_parquet(part).replace({"metric": {"accuracy": "noise_error"}})
+    table.to_parquet(part, index=False)
+    assert "further left is better" in words(visit("/compare?run=run", tmp_path).text)
+    assert "a steep line far to the left" in words(visit("/run?run=run", tmp_path).text)
+    assert "further right is better" in words(visit("/compare?run=zdac-s0").text)
 
 
 def test_a_group_of_seeds_is_one_line_and_one_row(visit):

@@ -70,6 +70,37 @@ def test_links_to_outside_are_no_results(folder, tmp_path):
     assert "link" not in sets["results/study"].results
 
 
+def test_a_damaged_cell_is_counted_and_other_files_are_a_study(folder, visit):
+    (folder / "who" / "even" / "damaged-s0.json").write_text("{")
+    (folder / "who" / "notes.json").write_text('{"words": 3}')
+    sets = result_sets([folder])
+    assert list(sets["results/who (other files)"].results) == ["notes"]
+    assert len(sets["results/who"].results) == 9
+    assert sets["results/who"].skipped == 1
+    text = visit("/sweep?results=results%2Fwho", results=[folder]).text
+    assert "1 file is no readable JSON" in text
+
+
+def test_folders_of_one_name_are_told_apart(folder, tmp_path):
+    other = tmp_path / "later" / "results"
+    other.mkdir(parents=True)
+    (other / "fed-avg-s0.json").write_text(json.dumps(cell(0.9, 0, arm="fed-avg")))
+    sets = result_sets([folder / "who" / "even", folder, other, other])
+    assert f"{tmp_path.name}/results/who" in sets
+    assert len(sets["later/results"].results) == 1
+    assert "even" in sets
+
+
+def test_own_models_of_a_sweep_without_arms_are_not_averaged_with_the_global_one():
+    content = cell(0.5, 0, rate="low")
+    content["figures"]["personalised"] = {"mean": 0.9}
+    rows = combinations({"a": content})
+    assert [row.labels for row in rows] == [
+        {"rate": "low", "arm": "global"}, {"rate": "low", "arm": "personalised"}
+    ]  # fmt: skip
+    assert axes(rows) == {"arm": ["global", "personalised"], "seed": ["0"]}
+
+
 def test_figures_are_averaged_and_paired_over_seeds(folder):
     rows = combinations(result_sets([folder])["results/who"].results)
     by = {tuple(row.labels.values()): row for row in rows}
@@ -117,7 +148,7 @@ def test_a_study_is_a_row_per_arm(folder, visit):
     assert "date" not in table.columns
     text = visit("/study?results=results%2Fstudy", results=[folder]).text
     assert "3.5\u00a0±\u00a06.4" in text
-    assert "1 files are no readable JSON" in text
+    assert "1 file is no readable JSON" in text
 
 
 def test_scalars_by_dotted_key():

@@ -46,7 +46,7 @@ def test_a_token_that_can_be_guessed_is_refused(token):
         bind("127.0.0.1", 0, token)
 
 
-@pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7"])
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7", "192.168..1"])
 def test_an_address_that_is_not_of_this_machine(host):
     with pytest.raises(UserError, match=r"--host .*127\.0\.0\.1"):
         bind(host, 0, None)

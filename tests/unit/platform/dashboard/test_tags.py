@@ -25,7 +25,7 @@ def test_unusable_tags_are_refused(text, said):
         parse(text)
 
 
-@pytest.mark.parametrize("content", ["{", "[1]"])
+@pytest.mark.parametrize("content", ["{", "[1]", '{"other": "good", "more": ["x"]}'])
 def test_a_damaged_file_is_named_and_kept(tmp_path, content):
     (tmp_path / "tags.json").write_text(content)
     tags = Tags(tmp_path)

@@ -175,6 +175,20 @@ def test_a_partitioner_of_the_users_own_and_its_edit(
     assert prepare(config, 0, Path()).folder != federation.folder
 
 
+def test_a_partitioner_of_the_users_own_that_returns_lists(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "my_lists.py").write_text(
+        "import numpy as np\n"
+        "def deal(labels, columns, num_clients, rng):\n"
+        "    return np.array_split(np.arange(len(labels)), num_clients)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = arrays(npz).model_copy(update={"partition": TargetConfig(target="my_lists:deal")})
+    with pytest.raises(UserError, match="'my_lists:deal' returned a list where two arrays"):
+        prepare(config, 0, Path())
+
+
 def test_a_full_disk_is_told_and_leaves_nothing_half_made(npz: Path, cache: Path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))

@@ -132,3 +132,28 @@ def test_a_refusal_is_the_users_to_read():
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
     assign("natural-id")
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_column_may_be_called_row():
+    ids = np.arange(ROWS) // 50
+    block = config("natural-id", column="row")
+    found = flwr.assign(block, LABELS, {"row": ids}, 0, np.random.default_rng(0))
+    assert sorted(found.indices.tolist()) == list(range(ROWS))
+    for client, name in enumerate(found.client_ids):
+        own = found.indices[found.offsets[client] : found.offsets[client + 1]]
+        assert set(ids[own].tolist()) == {int(name)}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("shard", {"num_shards_per_partition": 80}, "makes 640 shards for 8 clients, but there"),
+        ("distribution", {"distribution": [[1.0], [1.0, 2.0]]}, r"different lengths \(1, 2\)"),
+        ("natural-id", {"column": "gap"}, "column is 'gap', which is NaN in 100 rows"),
+    ],
+)
+def test_what_flwr_breaks_on_is_refused(name: str, changes: Any, words: str):
+    columns = {**COLUMNS, "gap": np.where(LABELS == 0, np.nan, 1.0)}
+    block = config(name, **changes)
+    with pytest.raises(UserError, match=words):
+        flwr.assign(block, LABELS, columns, CLIENTS, np.random.default_rng(0))

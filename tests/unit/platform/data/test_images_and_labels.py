@@ -140,3 +140,15 @@ def test_bad_labels_are_named(labels: object, names: list[str] | None, message: 
 def test_images_and_labels_must_agree_in_number():
     with pytest.raises(UserError, match=r"images of toy have shape \(2, 1, 1\)"):
         RawTable(np.zeros((2, 1, 1), np.uint8), np.zeros(3, int), where="toy")
+
+
+def test_files_of_floats_keep_their_grey_levels(tmp_path: Path):
+    levels = np.array([[0.0, 0.5], [0.25, 1.0]], dtype=np.float32)
+    Image.fromarray(levels).save(tmp_path / "a.tif")
+    assert standard([tmp_path / "a.tif"])[0, 0].tolist() == [[0, 128], [64, 255]]
+    Image.fromarray(np.array([[0, 70_000]], dtype=np.int32)).save(tmp_path / "c.tif")
+    with pytest.raises(UserError, match=r"row 0 holds grey values from 0 to 70000: they must lie"):
+        standard([tmp_path / "c.tif"])
+    Image.fromarray(4000 * levels).save(tmp_path / "b.tif")
+    with pytest.raises(UserError, match=r"row 0 hold values from 0 to 4000: floats must lie in"):
+        standard([tmp_path / "b.tif"])

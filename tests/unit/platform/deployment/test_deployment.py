@@ -109,6 +109,8 @@ def test_the_written_simulation_is_the_same_but_for_its_engine(tmp_path):
         read(sim, {"overrides": "epochs=2"})
     with pytest.raises(UserError, match="nobody runs a real client a second time"):
         read(sim, {"overrides": "on_client_error=retry"})
+    with pytest.raises(UserError, match=r"overrides should be key=value .* quotation mark closed"):
+        read(sim, {"overrides": "name='it"})
 
 
 def test_long_names_are_cut_to_what_flower_takes():

@@ -106,6 +106,14 @@ def test_a_trace_by_hand():
     assert found.until(every, 155.0).tolist() == [160.0, -np.inf, 160.0]
 
 
+def test_a_window_goes_on_when_the_trace_begins_again():
+    starts = [np.array([0.0]), np.array([0.0, 90.0]), np.array([5.0])]
+    ends = [np.array([100.0]), np.array([10.0, 100.0]), np.array([100.0])]
+    found = Trace(starts, ends, np.full(3, 100.0), np.arange(3))
+    assert found.until(np.arange(3), 95.0).tolist() == [np.inf, 110.0, 100.0]
+    assert found.until(np.arange(3), 250.0).tolist() == [np.inf, -np.inf, 300.0]
+
+
 FEDSCALE = {
     "3834": {
         "duration": 86627,
@@ -125,8 +133,10 @@ def test_fedscales_layout_as_json_and_csv(tmp_path):
         windows = zip(own["active"], own["inactive"], strict=True)
         rows += [f"{client},{start},{end},{own['finish_time']}" for start, end in windows]
     (tmp_path / "trace.csv").write_text("\n".join(rows))
+    for name in ("trace.json", "trace.csv"):  # as editors on Windows write them
+        (tmp_path / f"marked-{name}").write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
     every = np.arange(4)
-    for name in ("trace.json", "trace.csv"):
+    for name in ("trace.json", "trace.csv", "marked-trace.json", "marked-trace.csv"):
         found = read_trace(name, tmp_path, np.arange(4))
         assert found.following(every, 0.0).tolist() == [12788.0, 0.0, 12788.0, 0.0]
         assert found.until(every, 100044.0).tolist() == [133574.0, 100045.0, 133574.0, 100045.0]
@@ -154,6 +164,7 @@ WRONG = [
         "'finish_time' is 5, its last time is 9",
     ),
     ("trace.csv", b"client,active\n1,2\n", "lacks the column 'inactive'"),
+    ("trace.csv", b"client,active,model\n1,2,T\xe9l\xe9phone\n", "is no text in UTF-8"),
     (
         "trace.csv",
         b"client,active,inactive,finish_time\n1,x,3,4\n",

@@ -134,11 +134,6 @@ def test_diffusion_models_have_forms_of_their_own(variant, sentence, tmp_path):
         from_dict(raw(tmp_path, variant, task=task, model=model))
 
 
-def test_super_resolvers_are_not_exported(tmp_path):
-    with pytest.raises(UserError, match="whose models shuffle pixels"):
-        from_dict(raw(tmp_path, "int8", task={"name": "super-resolution"}))
-
-
 def test_a_plan_counts_every_form(tmp_path):
     """By hand: half the clients train half of the channels, the others do not train."""
     config = from_dict(raw(tmp_path, {"name": "width", "ratio": 0.5}, "excluded"))

@@ -48,3 +48,8 @@ def test_numbers_that_are_given_are_taken_and_nothing_is_measured():
 def test_more_gpus_than_there_are_is_an_error():
     with pytest.raises(UserError, match="gpus_per_worker is 1, but Ray has 0 GPUs"):
         place(RayConfig(gpus_per_worker=1), 16, 0, refuse)
+
+
+def test_one_and_a_half_gpus_are_nobodys():
+    with pytest.raises(UserError, match=r"gpus_per_worker is 1\.5, and above 1 only whole GPUs"):
+        place(RayConfig(gpus_per_worker=1.5), 16, 4, refuse)

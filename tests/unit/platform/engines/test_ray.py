@@ -17,6 +17,8 @@ from fedzda.platform.engines import ray as ray_engine
 from fedzda.platform.engines.inline import InlineEngine
 from fedzda.platform.engines.ray import RayEngine
 
+from ....crowd import crowd
+
 CLIENTS, SIZE = 12, 4
 
 
@@ -139,7 +141,7 @@ def test_a_failure_under_the_policy_fail_comes_at_once(two, chunks):
     results = two.run([sleepers[1], asked[0]])
     assert "the camera is broken" in next(results).replies[0].error
     results.close()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 1.5 * crowd()
     assert len(list(two.run(chunks(CLIENTS, SIZE)))) == 3
 
 
@@ -163,7 +165,7 @@ def test_stop_does_not_wait_for_a_client(engine, chunks):
     with pytest.raises(KeyboardInterrupt):
         next(results)
     made.stop()
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 4 * crowd()  # the clients sleep for 60
 
 
 def test_no_room_for_a_worker_is_said(engine, monkeypatch):

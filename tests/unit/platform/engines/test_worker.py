@@ -79,6 +79,6 @@ def test_the_alarm_is_taken_back():
 
 def test_resident_memory_grows_with_what_is_held():
     before = resident_mb()
-    held = torch.ones(2**20 * 16)  # more than a process keeps of what it has freed before
-    assert 50 < resident_mb() - before < 90
+    held = torch.ones(2**20 * 80)  # more than a process keeps of what it has freed before
+    assert 50 < resident_mb() - before < 350
     del held

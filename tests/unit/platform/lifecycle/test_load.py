@@ -6,6 +6,7 @@ import pytest
 
 from fedzda.base import UserError
 from fedzda.platform.config.load import shipped
+from fedzda.platform.config.yaml_loader import load_file
 from fedzda.platform.lifecycle.load import PLACE, life_file, load_life, shipped_lives
 
 LIFE = """\
@@ -101,8 +102,36 @@ def test_a_stage_may_be_a_shipped_simulation_or_a_file_beside(tmp_path):
     assert life.stages[0].config(PLACE).rounds == 7
     assert life.stages[0].config(PLACE).name == "a"
     assert life.stages[1].config(PLACE).strategy.name == "fed-prox"
+    assert life.stages[1].config(PLACE).name == "b"
     with pytest.raises(UserError, match=r"no shipped simulation of that name\. Did you mean"):
         load_life(written(tmp_path, text.replace("fed-prox", "fed-prx")))
+    with (tmp_path / "mine.yaml").open("a") as file:
+        file.write("rounds: 8\n")
+    with pytest.raises(UserError, match=r"mine.yaml:5: key 'rounds' stands twice"):
+        load_life(written(tmp_path, text))
+
+
+def test_the_seed_of_the_life_goes_to_a_shipped_simulation(tmp_path):
+    """Shipped ones say ``seed: 0``, which nobody has asked for; a file of one's own has its own."""
+    assert load_file(shipped()["fed-dfgr-digits"]).data["seed"] == 0
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nseed: 2\ndata: {name: digits, clients: 3}\nmodel: {name: mlp}\n"
+        "strategy: {name: fed-avg}\nrounds: 1\n"
+    )
+    text = (
+        "name: three\nseed: 5\nstages:\n  a: {simulation: fed-dfgr-digits}\n"
+        "  b: {simulation: mine.yaml}\n  c: {simulation: fed-dfgr-digits, changes: {seed: 7}}\n"
+    )
+    made = [stage.config(PLACE) for stage in load_life(written(tmp_path, text)).stages]
+    assert [(own.name, own.seed) for own in made] == [("a", 5), ("b", 2), ("c", 7)]
+
+
+def test_null_leaves_an_option_out(tmp_path):
+    text = LIFE.replace("settings: [kind=jacob]", "settings: null, test: null, seed: null")
+    assert load_life(written(tmp_path, text)).stages[1].words(PLACE) == [
+        *("--weights", "8", "--data", "noise", "--seed", "3", "--out", "LIFE/w8", "--"),
+        "LIFE/train",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,14 +155,26 @@ def test_a_stage_may_be_a_shipped_simulation_or_a_file_beside(tmp_path):
         ),
         ("rounds: 2", "round: 2", "small.yaml:11: unknown key 'round'. Did you mean 'rounds'?"),
         ("clients: 4", "clients: many", "small.yaml:4: 'data.clients' should be a valid integer"),
-        ("data.classes: [0,", "data.clases: [0,", "unknown key 'data.clases'"),
+        (
+            "data.classes: [0,",
+            "data.clases: [0,",
+            "small.yaml:13: stage 'train', change 'data.clases=[0, 1, 2, 3, 4, 5]': unknown key "
+            "'data.clases'",
+        ),
         ("weights: 8", "weigths: 8", "'quantize' has no 'weigths'. Did you mean 'weights'?"),
         ("weights: 8", "weights: eight", "'eight' is not a valid int"),
+        (
+            "weights: 8",
+            "export: no",
+            "small.yaml:14: 'export' of 'quantize' is a switch: true or false (got 'no'). Change",
+        ),
+        ("weights: 8", "test: false", "'test' of 'quantize' takes a value, not true or false"),
+        ("settings: [kind=jacob]", "settings: true", "takes a value, not true or false (got true)"),
         ("weights: 8", "out: here", "'out' is the folder of the stage. Leave it out."),
         ("command: quantize", "command: quantise", "Did you mean 'quantize'?"),
         ("command: quantize", "command: merge", "writes no folder, so it cannot be a stage"),
         ("    command: quantize\n", "", "a stage has either 'simulation' or 'command'"),
-        ("  test:\n", "  Test it:\n", "stages"),
+        ("  test:\n", "  Test it:\n", "names have small letters, digits, dashes."),
         ("name: small", "nam: small", "small.yaml:1: unknown key 'nam'. Did you mean 'name'?"),
     ],
 )

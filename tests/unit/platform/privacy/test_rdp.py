@@ -98,3 +98,9 @@ def test_no_release_costs_nothing_and_more_cost_more():
     assert found[0] == 0
     assert found == sorted(found)
     assert epsilon(one, 1, 1e-3) < epsilon(one, 1, 1e-6)
+
+
+def test_next_to_no_noise_is_told_at_once():
+    """A grid of steps of a twentieth of it over the largest order would have billions of points."""
+    assert poisson(1e-7, 0.1, 1024) == gaussian(1e-7, 1024)
+    assert gaussian(0.01, 1.1) * 0.99 < poisson(0.01, 0.1, 1.1) < gaussian(0.01, 1.1)

@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 
 from fedzda.base import UserError
+from fedzda.platform.report import figures
 from fedzda.platform.report.build import build_report
-from fedzda.platform.report.data import collect
+from fedzda.platform.report.charts import draw_all
+from fedzda.platform.report.data import collect, gains_over
+from fedzda.platform.report.html import page as html_page
 
-from .make_run import add_findings, make_run, page_of, unfinish
+from .make_run import CONFIG, add_findings, make_run, page_of, unfinish
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +252,15 @@ def findings(tmp_path_factory):
     """A run with everything, and a local-only one to compare it with."""
     folder = tmp_path_factory.mktemp("findings")
     run = add_findings(make_run(folder / "run"))
-    return run, make_run(folder / "alone", seed=1, shift=-0.02, strategy={"name": "local-only"})
+    same = {"data": CONFIG["data"] | {"seed": 0}, "strategy": {"name": "local-only"}}
+    return run, make_run(folder / "alone", seed=1, shift=-0.02, **same)
 
 
-def test_heterogeneity_groups_benefit_and_probe(findings):
+def test_heterogeneity_groups_benefit_and_probe(findings, tmp_path):
     run, local = findings
-    page = html.unescape(build_report(run, local).read_text(encoding="utf-8"))
+    data = collect(run, local)
+    charts = draw_all(data)
+    page = html.unescape(html_page(data, charts))
     for title in (
         *("How unlike the clients are", "Groups by camera", "Is it worth it for everybody?"),
         *("Do synthetic images give clients away?", "Training labels by cluster and class"),
@@ -270,7 +276,11 @@ def test_heterogeneity_groups_benefit_and_probe(findings):
         *("spread", "progress", "size", "groups", "benefit", "leakage", "skew"),
         *("recall", "labels", "clusters"),
     ]
-    assert {f"{key}.png" for key in keys} <= {path.name for path in (run / "figures").iterdir()}
+    others = [
+        chart for chart in charts if chart.key in ("groups", "benefit", "leakage", "clusters")
+    ]
+    written = {path.name for chart in others for path in figures.save(chart, tmp_path)}
+    assert len(written) == 8, "those that other runs lack are painted for paper too"
 
 
 def test_gain_against_cost_by_hand(findings):
@@ -298,6 +308,21 @@ def test_a_local_run_of_other_clients_is_refused(findings, tmp_path):
         build_report(run, tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("seed is 0 and 3", {"seed": 3}),
+        ("data.clients is 20 and 10", {"data": CONFIG["data"] | {"clients": 10}}),
+        ("data.partition.name is pathological and iid", {"data": {"partition": {"name": "iid"}}}),
+    ],
+)
+def test_a_local_run_of_other_data_is_refused(findings, tmp_path, key, change):
+    run, _ = findings
+    other = make_run(tmp_path / "other", rounds=1, strategy={"name": "local-only"}, **change)
+    with pytest.raises(UserError, match=rf"hold other data.*\({key}\)"):
+        collect(run, other)
+
+
 def test_many_groups_and_many_clusters_stay_readable(tmp_path):
     run = add_findings(make_run(tmp_path / "run", rounds=1))
     summary = json.loads((run / "summary.json").read_text())
@@ -307,3 +332,12 @@ def test_many_groups_and_many_clusters_stay_readable(tmp_path):
     page = page_of(run)
     assert "20 of 50 are drawn." in page
     assert page.count("<svg ") == 9
+
+
+def test_of_an_error_less_is_a_gain(findings):
+    run, local = findings
+    loss = gains_over(run, local, "loss")
+    accuracy = gains_over(run, local, "accuracy")
+    assert ((loss.gain > 0) == (accuracy.gain > 0)).all()
+    assert loss.figures["mean_gain"] == pytest.approx(loss.gain.mean())
+    assert loss.figures["share_worse_off"] == accuracy.figures["share_worse_off"]

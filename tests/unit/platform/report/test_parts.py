@@ -3,14 +3,18 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from fedzda.platform.heterogeneity import label_distances
 from fedzda.platform.report import units, verdict
+from fedzda.platform.report.charts import labels, skew
 from fedzda.platform.report.charts.heat import colour
 from fedzda.platform.report.charts.size import rank_correlation
 from fedzda.platform.report.data import collect
 from fedzda.platform.report.markup import Markup, join, tag
+from fedzda.platform.report.sections import worst_clients
 from fedzda.platform.report.svg import Axis, log_ticks, ticks
 
 from .make_run import make_run
@@ -85,6 +89,10 @@ def test_ticks_cover_any_range():
         assert found[-1] >= high - slack
 
 
+def test_ticks_of_tiny_ranges_differ():
+    assert [f"{tick:g}" for tick in ticks(0, 4e-12)] == ["0", "1e-12", "2e-12", "3e-12", "4e-12"]
+
+
 def test_ticks_of_counts_are_whole():
     assert ticks(59, 61, least_step=1) == [59, 60, 61]
 
@@ -150,6 +158,21 @@ def test_verdict_tells_the_course_and_the_class(tmp_path):
     assert f"{word} from {100 * gaps[0]:.1f}{NBSP}points in round 1" in said
 
 
+def test_verdict_names_no_worst_class_and_no_course_where_there_is_none(tmp_path):
+    said = " ".join(verdict.sentences(collect(make_run(tmp_path / "run", rounds=2, shift=-2))))
+    assert "recognised worst" not in said
+    gap = "The gap between the mean and the worst tenth"
+    assert f"{gap} is 0.0{NBSP}points in round 2, as it was in round 1." in said
+
+
+def test_verdict_counts_one_of_many(tmp_path):
+    run = make_run(tmp_path / "run", rounds=1)
+    values = np.sort(collect(run).final.value)
+    change(run, mean=(values[0] + values[1]) / 2 + verdict.BEHIND)
+    said = verdict.sentences(collect(run))
+    assert "1 of 20 clients lies more than 10 points below the mean." in said
+
+
 def test_class_map_picks_the_edges(tmp_path):
     data = collect(make_run(tmp_path / "run", rounds=1, clients=150))
     order = data.final.client[np.argsort(data.final.value, kind="stable")]
@@ -176,3 +199,25 @@ def test_sizes_are_training_samples_by_client(tmp_path):
 def test_verdict_counts_a_long_tail(tmp_path):
     data = collect(make_run(tmp_path / "run", rounds=1, clients=90))
     assert verdict.sentences(data)[0].startswith("The worst tenth of clients (9 of 90) reach ")
+
+
+def test_of_many_classes_shares_and_sizes_are_still_of_all(tmp_path):
+    run = make_run(tmp_path / "run", rounds=1, clients=12, classes=200, per_client=40)
+    data = collect(run)
+    assert len(data.classes) == 100
+    assert "Of 200 classes the 100 recognised worst are shown." in data.map_note
+    table = pd.read_parquet(run / "artifacts" / "label_counts.parquet")
+    counts = table[table.split == "train"].pivot_table(
+        index="client", columns="label", values="count", fill_value=0
+    )
+    drawn = {row[0]: row for row in skew.draw(data).rows}
+    distance = label_distances(counts.to_numpy().astype(np.int64))
+    for client, size, far in zip(counts.index, counts.sum(axis=1), distance, strict=True):
+        assert drawn[str(client)][1:3] == [f"{int(size):,}", f"{far:.3f}"]
+    first, label = int(data.map_clients[0]), data.classes[0]
+    at, whole = counts.loc[first].get(label, 0), counts.loc[first].sum()
+    assert f"client {first}, class {label}: {int(at):,} of {int(whole):,} samples" in str(
+        labels.draw(data).svg
+    )
+    worst = next(row for row in str(worst_clients(data)).split("<tr>") if f">{first}<" in row)
+    assert "and 34 more" in worst

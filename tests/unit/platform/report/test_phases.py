@@ -2,7 +2,7 @@
 
 import json
 
-from fedzda.platform.report.build import build_report
+from fedzda.platform.report import figures
 from fedzda.platform.report.charts import phases as chart
 from fedzda.platform.report.data import collect
 from fedzda.platform.scenario.metrics import describe_phases
@@ -25,14 +25,14 @@ def test_a_run_without_phases_says_nothing_about_them(tmp_path):
 
 def test_the_section_and_the_chart(tmp_path):
     run = with_phases(make_run(tmp_path / "run"))
-    page = build_report(run).read_text()
+    page = page_of(run)
     assert "What is left of earlier classes" in page
     assert "Average incremental accuracy 61.1" in page
     drawn = chart.draw(collect(run))
     assert [row[1] for row in drawn.rows] == ["90.0\u00a0%", "50.0\u00a0%", "43.3\u00a0%"]
     assert drawn.rows[0][2] == "–"
     assert "old classes end at 40.0 %" in drawn.alt
-    assert (run / "figures" / "phases.png").exists()
+    assert [path.name for path in figures.save(drawn, tmp_path)] == ["phases.png", "phases.pdf"]
 
 
 def test_one_phase_is_a_row_and_no_chart(tmp_path):

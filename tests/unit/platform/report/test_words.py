@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from fedzda.platform.report import verdict
-from fedzda.platform.report.build import build_report
 from fedzda.platform.report.charts import draw_all
 from fedzda.platform.report.charts.size import trend
 from fedzda.platform.report.data import collect
@@ -44,6 +43,15 @@ def test_clients_with_large_errors_are_the_ones_left_behind(tmp_path):
     assert set(worst) == set(data.final.client[np.argsort(-data.final.value)[: worst.size]])
     unfinished = collect(unfinish(tmp_path / "run"))
     assert verdict.sentences(unfinished)[1].endswith("above the mean.")
+
+
+def test_the_test_before_any_round_is_no_round(tmp_path):
+    run = make_run(tmp_path / "run", rounds=1)
+    row = json.loads((run / "rounds.jsonl").read_text())
+    (run / "rounds.jsonl").write_text(json.dumps(row | {"round": 0}) + "\n")
+    config = (run / "config.yaml").read_text().replace("rounds: 1", "rounds: 0")
+    (run / "config.yaml").write_text(config)
+    assert "0 of 0 rounds" in page_of(run)
 
 
 def test_decibels_are_named(tmp_path):
@@ -103,7 +111,7 @@ def test_counts_and_constants_are_given_as_means_only(tmp_path):
     summary["failures"] = {"retried": 0, "lost": 1}
     (run / "summary.json").write_text(json.dumps(summary))
     shutil.copy(run / "artifacts" / "samples-round-000003.png", run / "artifacts/predictions.png")
-    page = build_report(run).read_text()
+    page = page_of(run)
     assert '<th scope="col">frames</th>' not in page
     assert "how well a client is served: frames 9." in page
     assert "Replies lost to errors" in page

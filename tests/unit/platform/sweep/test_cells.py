@@ -164,3 +164,13 @@ def test_a_simulation_is_told_from_a_sweep(tmp_path):
         load_sweep(str(file))
     with pytest.raises(UserError, match="is a folder"):
         load_sweep(str(tmp_path))
+
+
+def test_select_takes_values_with_commas(write):
+    grid = {"strategy": [{"name": "fed-prox", "mu": mu} for mu in (0.1, 0.5)], "rounds": [1, 2]}
+    every = cells(write, grid=grid, axes=None, arms=None, baseline=None, alone=None)
+    assert [c.name for c in select(every, [every[2].text])] == [every[2].name]
+    block = every[2].labels["strategy"]
+    assert len(select(every, [f"strategy={block},rounds=1", "seed=0"])) == 1
+    with pytest.raises(UserError, match="Axes: rounds, seed, strategy"):
+        select(every, [f"strategy={block},round=1"])

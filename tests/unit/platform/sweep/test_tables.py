@@ -1,21 +1,28 @@
 """Statistics of a sweep on figures to redo by hand."""
 
 import json
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
+import fedzda
+from fedzda.base import RunError
 from fedzda.platform.files import write_json
 from fedzda.platform.sweep.cells import expand, result_path
 from fedzda.platform.sweep.load import load_sweep
 from fedzda.platform.sweep.pages import write_pages
-from fedzda.platform.sweep.results import read_result
+from fedzda.platform.sweep.results import Result, collect, read_result
 from fedzda.platform.sweep.tables import (
+    Setting,
     differences_table,
     estimate,
     figures_table,
     paired,
     settings,
 )
+
+from ..report.make_run import make_run
 
 MEANS = {"fed-avg": [0.80, 0.90], "fed-prox": [0.82, 0.96], "alone": [0.95, 0.97]}
 
@@ -44,6 +51,27 @@ def finished(write):
         if cell.labels["data"] == "few":
             finish(sweep, cell)
     return sweep, cells
+
+
+def test_a_drawn_point_is_told_by_its_values(write):
+    lr = {"local.optimizer.lr": {"low": 0.01, "high": 0.1, "log": True}}
+    sweep = load_sweep(
+        write(
+            grid={"rounds": [2]},
+            random={"draws": 2, "space": lr},
+            axes=None,
+            arms=None,
+            baseline=None,
+            alone=None,
+        )
+    )
+    cells = expand(sweep)
+    assert cells[0].labels == {"rounds": "2", "point": "r0"}
+    value = cells[0].point["local.optimizer.lr"]
+    assert list(cells[0].point) == ["local.optimizer.lr"]
+    assert cells[0].config().local.optimizer.lr == value
+    found = Setting(sweep.config, cells[0].labels, [Result(cells[0], {})])
+    assert found.title == f"rounds 2, point r0 (local.optimizer.lr {value:.4g})"
 
 
 def test_estimate_is_a_t_interval():
@@ -94,6 +122,15 @@ def test_pages(finished, tmp_path):
     assert [path.read_bytes() for path in write_pages(*finished, tmp_path / "pages")] == before
 
 
+def test_points_of_other_seeds_are_not_drawn(finished, tmp_path):
+    sweep, cells = finished
+    gone = [c for c in cells if c.labels == {"data": "few", "arm": "fed-prox"} and c.seed == 1]
+    result_path(sweep, gone[0]).unlink()
+    tables, chart, _ = write_pages(sweep, cells, tmp_path / "pages")
+    assert "fed-prox" not in chart.read_text()
+    assert "fed-prox" in tables.read_text()
+
+
 def test_a_sweep_of_psnr_is_shown_in_decibels(finished, tmp_path):
     sweep, cells = finished
     for cell in cells:
@@ -115,3 +152,97 @@ def test_a_sweep_of_psnr_is_shown_in_decibels(finished, tmp_path):
     drawn = (tmp_path / "pages" / f"pareto-{setting.slug}.svg").read_text()
     assert "mean PSNR of the clients (dB)" in drawn
     assert "pp²" not in drawn
+
+
+def rewrite(sweep, cell, change):
+    path = result_path(sweep, cell)
+    content = json.loads(path.read_text())
+    change(content)
+    write_json(path, content)
+
+
+def test_seeds_that_were_stopped_in_different_rounds(finished, tmp_path):
+    sweep, cells = finished
+
+    def stopped_late(content):
+        content["evaluated"].append(3)
+        for values in content["curves"].get("global", {}).values():
+            values.append(0.9)
+
+    for cell in cells:
+        if cell.seed == 1 and result_path(sweep, cell).is_file():
+            rewrite(sweep, cell, stopped_late)
+    assert (tmp_path / "pages" / "convergence-few.svg") in write_pages(
+        sweep, cells, tmp_path / "pages"
+    )
+
+
+def test_charts_of_values_that_are_no_file_names(write, tmp_path):
+    none = {"axes": None, "arms": None, "baseline": None, "alone": None}
+    sweep = load_sweep(write(grid={"start_from": ["runs/a", "runs/b"]}, seeds=[0], **none))
+    cells = expand(sweep)
+    for cell in cells:
+        cell.labels["arm"] = "fed-avg"
+        finish(sweep, cell)
+    names = {path.name for path in write_pages(sweep, cells, tmp_path / "pages")}
+    assert {"pareto-runs_a.svg", "convergence-runs_b.svg"} <= names
+
+
+def test_a_baseline_of_personal_models_is_one_too(finished):
+    sweep, cells = finished
+    changed = replace(sweep, config=sweep.config.model_copy(update={"baseline": "alone"}))
+    (setting,) = settings(changed, cells)
+    assert "| fed-avg | −11.0 ± 50.8 |" in differences_table(setting, "shared")
+    assert "| alone, personalised | – |" in differences_table(setting, "own")
+
+
+def test_results_averaged_over_other_rounds_do_not_count(finished, write):
+    sweep, cells = finished
+    rewrite(sweep, cells[0], lambda content: content.update(averaged=2))
+    assert read_result(sweep, cells[0]) is not None
+    assert read_result(load_sweep(write(last=2)), cells[0]) is not None
+    assert read_result(load_sweep(write(last=1)), cells[0]) is None
+
+
+def test_clients_without_test_samples_are_left_out(finished):
+    sweep, cells = finished
+    for cell in cells:
+        if result_path(sweep, cell).is_file():
+            rewrite(sweep, cell, lambda content: next(iter(content["clients"].values())).update(
+                {"0": None}))  # fmt: skip
+    (setting,) = settings(sweep, cells)
+    assert "| 67 ± 0 |" in figures_table(setting, "shared")  # 1 and 2 of 1, 2 and 3
+
+
+def test_what_is_kept_of_clients_without_a_value(tmp_path, finished):
+    run = make_run(tmp_path / "run", rounds=2, clients=4)
+    for file in sorted((run / "clients").iterdir()):
+        table = pd.read_parquet(file)
+        table.loc[table.client == 3, "value"] = float("nan")
+        table.to_parquet(file)
+    found = kept_of(run, finished[1][0])
+    assert set(found["clients"]["global"]) == {"0", "1", "2"}
+    lines = [json.loads(line) for line in (run / "rounds.jsonl").read_text().splitlines()]
+    nothing = dict.fromkeys(lines[0]["metrics"]["accuracy"])
+    lines[0]["metrics"]["accuracy"] = nothing
+    write_lines(run, lines)
+    found = kept_of(run, finished[1][0])
+    assert found["curves"]["global"]["mean"][0] is None
+    assert found["figures"]["global"]["mean"] is None
+    lines[1]["metrics"]["accuracy"] = nothing
+    write_lines(run, lines)
+    with pytest.raises(RunError, match=r"no value of 'accuracy' .*\(data\.test_fraction above 0"):
+        kept_of(run, finished[1][0])
+
+
+def kept_of(run, cell):
+    """What a sweep keeps of a run folder."""
+    summary = json.loads((run / "summary.json").read_text())
+    write_json(run / "summary.json", {"stage": "global"} | summary)
+    versions = dict.fromkeys(("fedzda", "torch", "flwr", "numpy"), "1")
+    write_json(run / "meta.json", {"versions": versions, "commit": None, "cores": 1})
+    return collect(fedzda.load(run), cell, 10, 1.0)
+
+
+def write_lines(run, lines):
+    (run / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

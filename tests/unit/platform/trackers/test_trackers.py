@@ -11,9 +11,10 @@ import pytest
 from fedzda.base import UserError
 from fedzda.platform.config.load import from_dict, load_config
 from fedzda.platform.simulation import Simulation
-from fedzda.platform.trackers.base import final_values, round_values
+from fedzda.platform.trackers.base import TrackedRun, final_values, round_values
 from fedzda.platform.trackers.callback import Tracking, check_installed
 from fedzda.platform.trackers.config import TensorBoardConfig, WandbConfig
+from fedzda.platform.trackers.tensorboard import TensorBoard
 
 RAW = {
     "name": "tiny",
@@ -56,6 +57,35 @@ def test_tensorboard_event_files_hold_every_round(tmp_path):
     )
     text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "| strategy.name | fed-avg |" in text
+
+
+class Killed:
+    """A callback that ends the run after its second round, before any checkpoint."""
+
+    def round(self, row, total_rounds):
+        if row["round"] == 2:
+            raise KeyboardInterrupt
+
+
+def test_rounds_before_the_first_checkpoint_count_once_too(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    late = {"output": str(tmp_path), "checkpoint": {"every": 5}, "trackers": ["tensorboard"]}
+    with pytest.raises(KeyboardInterrupt):
+        Simulation.build(from_dict(RAW | late | {"rounds": 3})).run(callbacks=[Killed()])
+    (folder,) = tmp_path.iterdir()
+    events = accumulator.EventAccumulator(str(Simulation.resume(folder).path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("accuracy/worst10")] == [1, 2, 3]
+
+
+def test_runs_with_a_common_tensorboard_folder_stay_apart(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("a", "b"):
+        tracker = TensorBoard(TensorBoardConfig(folder="~/events"))
+        tracker.open(TrackedRun(tmp_path / name, {}, 0))
+        tracker.close("finished", {}, 0)
+    assert {path.name for path in (tmp_path / "events").iterdir()} == {"a", "b"}
 
 
 @pytest.mark.parametrize("store", ["files", "database"])

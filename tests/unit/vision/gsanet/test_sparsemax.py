@@ -77,3 +77,14 @@ def test_half_precision_is_projected_in_single():
 def test_the_way_without_gradient_is_the_same(function):
     scores = torch.randn(3, 20, generator=torch.manual_seed(6))
     assert torch.equal(function(scores), function(scores.clone().requires_grad_()).detach())
+
+
+@pytest.mark.parametrize("function", [softmax, sparsemax, entmax15])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_scores_that_are_not_finite_stay_visible(function, wrong):
+    """As with softmax; a network that runs away is found by its loss, not by an index."""
+    scores = torch.tensor([[0.0, wrong, 1.0], [0.0, 1.0, 2.0]], requires_grad=True)
+    found = function(scores)
+    assert found[0].isnan().any()
+    assert torch.equal(found[1], function(scores[1]))
+    found.sum().backward()

@@ -42,6 +42,17 @@ def test_only_the_span_matters(noisy):
     assert same(hypercon(noisy, bilateral, 3, 2, 2), hypercon(noisy, bilateral, 1, 2, 1))
 
 
+@pytest.mark.parametrize(("inserted", "window"), [(1, 1), (3, 1), (3, 2), (3, 3)])
+def test_windows_shorter_than_a_gap_have_both_their_sides(shifted, inserted, window):
+    """The middle frame of three is the mean of inserted frames from both gaps."""
+    clip = [np.full_like(shifted[0], value) for value in (0, 90, 0)]
+    config = HyperConConfig(inserted=inserted, half_window=window, weighting="in-view")
+    found = list(HyperCon(config, zero).run(clip, lambda frame: frame))[1] * 255
+    step = inserted + 1
+    weights = [1 - abs(place) / step for place in range(-window, window + 1)]
+    assert found.mean() == pytest.approx(90 * np.mean(weights), abs=1e-3)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_short_clips(noisy, count):
     found = list(hypercon(noisy[:count], posterise))
@@ -221,3 +232,25 @@ def test_bad_input_is_a_sentence(shifted, change, sentence):
     model = change.get("model", (lambda f, h: f) if masks else (lambda f: f))
     with pytest.raises(UserError, match=sentence):
         list(hypercon(video, model, masks=masks))
+
+
+def test_frames_of_another_type_or_scale_are_refused(shifted):
+    for wrong, sentence in [
+        ([frame.astype(np.int64) for frame in shifted], "frame 0 of the video is of type int64"),
+        ([frame.astype(np.uint16) for frame in shifted], "is of type uint16"),
+        ([frame.astype(np.float32) for frame in shifted], r"values up to \d+: they must be in"),
+    ]:
+        with pytest.raises(UserError, match=sentence):
+            list(hypercon(wrong, posterise))
+
+
+def test_masks_of_one_colour_are_holes_and_masks_of_ones_are_refused(shifted):
+    green = np.zeros((48, 64, 4), np.uint8)
+    green[..., 3] = 255
+    green[10:20, 30:40, 1] = 255
+    config = HyperConConfig(half_window=0)
+    found = list(HyperCon(config).run(shifted, lambda frame, hole: 0 * frame, [green] * 6))
+    assert (found[0][10:20, 30:40] == 0).all()
+    assert np.array_equal(found[0][:10], unit(shifted)[0][:10])
+    with pytest.raises(UserError, match="mask 0 has numbers from 0 to 1, of which none is hole"):
+        list(hypercon(shifted, telea, masks=[green[..., 1] // 255] * 6))

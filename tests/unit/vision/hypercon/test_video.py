@@ -65,3 +65,18 @@ def test_pictures_for_the_eye(shifted, tmp_path):
     assert picture.dtype == np.uint8
     Image.fromarray(picture).save(tmp_path / "strip.png")
     assert slice_over_time(frames, 5).shape == (48, 6, 3)
+
+
+def test_files_refuse_odd_frames_and_side_by_side_is_even(shifted, tmp_path):
+    odd = unit(shifted)[0][:47, :63]
+    with (
+        pytest.raises(UserError, match="have 63x47 pixels, and a video file"),
+        ClipWriter(tmp_path / "clip.mp4", 10) as writer,
+    ):
+        writer.write(odd)
+    row = side_by_side([odd] * 3)
+    assert row.shape == (48, 190, 3)
+    assert np.array_equal(row[47], row[46])
+    with ClipWriter(tmp_path / "clip.avi", 10) as writer:
+        writer.write(row)
+    assert next(iter(read_clip(tmp_path / "clip.avi"))).shape == row.shape

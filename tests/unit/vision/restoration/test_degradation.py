@@ -103,6 +103,9 @@ def test_flat_patches_are_noise_without_content():
     assert len(flat_patches([noisy, noisy / 2], side=32, min_mean=100.0)) == 5
     with pytest.raises(UserError, match="is that flat"):
         flat_patches([torch.rand(3, 64, 64)])
+    with pytest.raises(UserError, match="no patch of 48 pixels"):
+        flat_patches([noisy[:, :40]], side=48)
+    assert len(flat_patches([noisy[:, :20], noisy], side=32)) == len(flat_patches([noisy], side=32))
     with pytest.raises(UserError, match="is that flat"):
         flat_patches([])
 

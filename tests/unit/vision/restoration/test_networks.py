@@ -122,6 +122,8 @@ def test_the_noise_map_is_seen_and_not_added(config):
     low, high = (network(torch.cat([image, torch.full_like(image, s)], 1)) for s in (0.0, 1.0))
     assert low.shape == image.shape
     assert not torch.equal(low, high)
+    with pytest.raises(UserError, match=r"6 channels, those of the image .* \(got 3\)"):
+        network(image)
 
 
 @pytest.mark.parametrize("config", TINY_SR, ids=lambda c: f"{c.name}")

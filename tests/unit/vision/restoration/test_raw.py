@@ -21,6 +21,7 @@ from fedzda.vision.restoration.bayer import (
 from fedzda.vision.restoration.camera import (
     Camera,
     demosaic,
+    developed_deviation,
     mosaic,
     process,
     random_camera,
@@ -34,7 +35,7 @@ from fedzda.vision.restoration.noise import (
     random_shot_read,
     variance,
 )
-from fedzda.vision.restoration.permutation import permute_noise
+from fedzda.vision.restoration.permutation import permute_by_channel, permute_noise
 
 
 def coloured(pattern, height=8, width=12):
@@ -145,6 +146,33 @@ def test_cameras_are_within_their_ranges():
     assert camera.gains(torch.zeros(1)).flatten().tolist() == pytest.approx([2.5, 1.25, 1.875])
 
 
+@pytest.mark.parametrize(("level", "tolerance"), [(0.3, 0.03), (0.9, 0.03), (0.02, 0.3)])
+@pytest.mark.parametrize("pattern", ["rggb", "gbrg"])
+def test_the_deviation_of_developed_noise_is_that_of_many_shots(level, tolerance, pattern):
+    """Near black, where the tone curve bends most, it is up to 30 % too large."""
+    camera = random_camera(torch_rng(1, "camera"))
+    raw = unprocess(torch.full((500, 3, 8, 8), level), camera, pattern)
+    noisy = poisson_gaussian(raw, 0.003, 1e-5, torch_rng(0, "noise")).clamp(0, 1)
+    known = developed_deviation(noisy, variance(noisy, 0.003, 1e-5), camera, pattern)
+    inner = (..., slice(2, 6), slice(2, 6))
+    found = process(noisy, camera, pattern).std(dim=0)[inner]
+    expected = known.square().mean(dim=0).sqrt()[inner]
+    assert expected.mean((1, 2)).tolist() == pytest.approx(
+        found.mean((1, 2)).tolist(), rel=tolerance
+    )
+    places = expected.mean(0).flatten()
+    assert places.max() > 1.1 * places.min()  # a value that was measured, or a mean of neighbours
+
+
+def test_the_deviation_of_developed_noise_has_ends():
+    camera = random_camera(torch_rng(0, "camera"))
+    ends = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 8, 8)
+    known = developed_deviation(ends, variance(ends, 0.01, 1e-4), camera)
+    assert known.shape == (2, 3, 8, 8)
+    assert 0 <= float(known.min()) <= float(known.max()) < 0.5
+    assert not developed_deviation(ends, torch.zeros_like(ends), camera).any()
+
+
 # ---------------------------------------------------------------------------------------------
 # Noise
 
@@ -206,3 +234,18 @@ def test_permutation_of_one_large_bin_and_errors():
     torch.testing.assert_close(result, clean + 0.1)
     with pytest.raises(UserError, match="2 pixels or more"):
         permute_noise(clean, clean, 1, torch_rng(0, "permutation"))
+
+
+def test_every_channel_is_permuted_by_itself_and_odd_ends_stay():
+    clean = torch.rand(2, 3, 9, 7, generator=torch_rng(0, "clean")).double()
+    noise = torch.randn(2, 3, 9, 7, generator=torch_rng(0, "noise")).double()
+    moved = permute_by_channel(clean + noise, clean, 8, torch_rng(0, "permutation")) - clean
+    torch.testing.assert_close(moved[:, :, 8], noise[:, :, 8])
+    torch.testing.assert_close(moved[:, :, :, 6], noise[:, :, :, 6])
+    for old, new in zip(noise[:, :, :8, :6], moved[:, :, :8, :6], strict=True):
+        planes = [pack(n.unsqueeze(1)).flatten(2) for n in (old, new)]
+        assert not torch.allclose(*planes)
+        torch.testing.assert_close(*(plane.sort(dim=2).values for plane in planes))
+    alone = permute_noise(noise[:, :1, :8, :6], clean[:, :1, :8, :6], 8, torch_rng(0, "x"))
+    again = permute_by_channel(noise[:, :1, :8, :6], clean[:, :1, :8, :6], 8, torch_rng(0, "x"))
+    assert torch.equal(alone, again)

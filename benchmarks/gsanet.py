@@ -9,7 +9,8 @@
 Trained from scratch for a fixed number of epochs on all training frames, measured once at the end:
 nothing is selected on test frames. Every finished cell is a small JSON file under
 docs/studies/results/gsanet/, and cells that have one are skipped. An unfinished cell goes on from
-its last epoch (--work), so the script may be stopped at any time.
+its last epoch (--work), so the script may be stopped at any time. With other ``--epochs`` or
+``--rounds`` than these it is a trial: checkpoints and results stay apart, in --work.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 RESULTS = ROOT / "docs" / "studies" / "results" / "gsanet"
 EPOCHS = {"lite": 100, "mobilenet-edge": 200, "xception": 200}
+ROUNDS = 40
+
+
+def places(work: Path, length: int, usual: int) -> tuple[Path, Path]:
+    """Folders of checkpoints and of results: a trial never passes for a cell of the study."""
+    if length == usual:
+        return work, RESULTS
+    return work / f"tried-{length}", work / f"tried-{length}" / "results"
 
 
 def finished(path: Path, make: Callable[[], dict[str, Any]]) -> None:
@@ -50,13 +59,14 @@ def run_networks(kind: str, size: str, seeds: list[int], options: argparse.Names
     torch.set_num_threads(options.threads)
     arms = list(LADDER.values()) if kind == "ladder" else GRID
     epochs = options.epochs or EPOCHS[size]
+    work, results = places(options.work, epochs, EPOCHS[size])
     for seed in seeds:
         for arm in arms:
-            path = RESULTS / f"{size}-{arm.name}-s{seed}.json"
+            path = results / f"{size}-{arm.name}-s{seed}.json"
             finished(
                 path,
                 lambda arm=arm, seed=seed: run_cell(  # type: ignore[misc]
-                    arm, size, seed, epochs, options.work, options.device
+                    arm, size, seed, epochs, work, options.device
                 ),
             )
 
@@ -69,7 +79,7 @@ def main() -> None:
     parser.add_argument("--size", choices=list(EPOCHS), default="lite")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, help="instead of 100 (lite) or 200")
-    parser.add_argument("--rounds", type=int, default=40, help="of the federated runs")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the federated runs")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "gsanet", help="checkpoints")
@@ -77,7 +87,8 @@ def main() -> None:
     if options.run == "federated":
         from gsanet_cases.federated import run_federated
 
-        run_federated(options.seeds, options.rounds, options.work, RESULTS, finished)
+        work, results = places(options.work, options.rounds, ROUNDS)
+        run_federated(options.seeds, options.rounds, work, results, finished)
     elif options.run:
         run_networks(options.run, options.size, options.seeds, options)
     for kind in options.table or []:

@@ -7,7 +7,8 @@
     python benchmarks/restoration.py --run sr --steps 20000      # every arm, one after the other
     python benchmarks/restoration.py --run polyu                 # five cameras as clients
     python benchmarks/restoration.py --run fed-sr                # needs no data
-    python benchmarks/restoration.py --table denoise --table sr --table polyu --table fed-sr
+    python benchmarks/restoration.py --table denoise --table sr     # into the page, with a picture
+    python benchmarks/restoration.py --table polyu --table fed-sr
 
 A training writes a checkpoint every few hundred steps under runs/restoration/ and its result, when
 it is done, under docs/studies/results/restoration/. The same command goes on where it was left off,
@@ -21,11 +22,12 @@ import argparse
 import sys
 
 import torch
-from restoration_cases import check, denoise, federated, raw, real, study, superres
+from restoration_cases import check, denoise, federated, page, raw, real, study, superres
 
 STUDIES = {"denoise": denoise, "raw": raw, "sr": superres, "real-sr": real}
 STEPS = {"denoise": 5000, "raw": 4000, "sr": 20000, "real-sr": 4000}
 GPU_ONLY = ("mcu-net",)
+ON_PAGE = ("denoise", "sr")
 
 
 def run(name: str, arm: str, seed: int, options: argparse.Namespace) -> None:
@@ -35,6 +37,13 @@ def run(name: str, arm: str, seed: int, options: argparse.Namespace) -> None:
         return
     cell = STUDIES[name].cell(arm, seed, options.steps or STEPS[name], options.device)
     study.run(name, arm, seed, cell, options.device, options.stop_after)
+
+
+def table(name: str) -> str:
+    """Markdown; for what the page has a place for, also there, and drawn."""
+    if name in federated.STUDIES:
+        return federated.table(name)
+    return page.update(name) if name in ON_PAGE else study.table(name)
 
 
 def main() -> int:
@@ -68,8 +77,7 @@ def main() -> int:
             for arm in options.arms or [arm for arm in known if arm not in GPU_ONLY]:
                 run(name, arm, seed, options)
     for name in options.table:
-        found = federated.table(name) if name in federated.STUDIES else study.table(name)
-        print(f"\n{name}\n{found}")
+        print(f"\n{name}\n{table(name)}")
     return 0 if good else 1
 
 

@@ -35,6 +35,7 @@ class Pair(NamedTuple):
 PAIRS = (
     Pair("distil-mnist", "mnist-resnet-8", "lenet-bn"),
     Pair("distil-mnist", "mnist-resnet-8", "resnet-8-half"),
+    Pair("distil-mnist", "mnist-lenet-bn", "lenet-bn-half"),
     Pair("distil-cifar10", "cifar10-wrn-40-2", "wrn-16-1"),
 )
 
@@ -90,6 +91,8 @@ def maker(name: str, image: ImageSpec) -> Callable[[], nn.Module]:
     if name == "resnet-8-half":
         size = (image.shape[0], image.num_classes)
         return lambda: ResNet(*size, (8, 16, 32), 1, "batch", project=False)
+    if name == "lenet-bn-half":
+        return lambda: build_model({"name": "lenet-bn", "width": 8}, image)
     return lambda: build_model({"name": name}, image)
 
 

@@ -42,7 +42,9 @@ def run_cell(arm: str, seed: int, rounds: int, work: Path) -> dict[str, Any]:
 
     output = work / f"federated-{arm}-s{seed}"
     begun = sorted(path.parent.parent for path in output.glob("*/checkpoints/latest"))
-    if begun:
+    if begun and fedzda.load(begun[-1]).status["state"] == "finished":
+        run = fedzda.load(begun[-1])
+    elif begun:
         run = Simulation.resume(begun[-1])
     else:
         run = fedzda.run(
@@ -60,7 +62,7 @@ def run_cell(arm: str, seed: int, rounds: int, work: Path) -> dict[str, Any]:
     return {
         "arm": arm,
         "seed": seed,
-        "rounds": rounds,
+        "rounds": run.summary["rounds"],
         "drives": drives(run.path),
         "mean": float(np.mean([figures["mean"] for figures in evaluated])),
         "min": float(np.mean([figures["min"] for figures in evaluated])),

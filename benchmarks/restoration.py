@@ -7,6 +7,7 @@
     python benchmarks/restoration.py --run sr --steps 20000      # every arm, one after the other
     python benchmarks/restoration.py --run polyu                 # five cameras as clients
     python benchmarks/restoration.py --run fed-sr                # needs no data
+    python benchmarks/restoration.py --run fed-sr-fresh --seeds 0 1 2    # other cameras
     python benchmarks/restoration.py --table denoise --table sr     # into the page, with a picture
     python benchmarks/restoration.py --table polyu --table fed-sr
 

@@ -2,7 +2,8 @@
 
 ``polyu``: five cameras, split by scene; local-only, averaged, fair, personalised, centralised at
 the same number of steps. ``fed-sr``: the degradation that clients find out against plain bicubic
-shrinking, and against the true one.
+shrinking, and against the true one. ``fed-sr-fresh``: the same with cameras that nobody had looked
+at when the study was written down: seed s draws those of ``task.camera_seed`` 100 + s.
 """
 
 from __future__ import annotations
@@ -33,12 +34,18 @@ class Study:
         base: Shipped simulation.
         arms: Name to the keys that it changes (``__`` for a dot).
         figures: Metrics of the client table that are kept, those of the last evaluation.
+        cameras: ``task.camera_seed`` of seed 0, to which further seeds are added; left out: every
+            seed has the cameras that ship.
     """
 
     base: str
     arms: Mapping[str, Mapping[str, Any]]
     figures: tuple[str, ...]
+    cameras: int | None = None
 
+
+DEGRADATIONS = {name: {"task__degradation": name} for name in ("bicubic", "estimated", "oracle")}
+SR_FIGURES = ("psnr", "ssim", "bicubic_psnr")
 
 STUDIES = {
     "polyu": Study(
@@ -58,11 +65,8 @@ STUDIES = {
         },
         ("psnr", "ssim", "noisy_psnr", "gain_over_filters"),
     ),
-    "fed-sr": Study(
-        "fed-sr",
-        {name: {"task__degradation": name} for name in ("bicubic", "estimated", "oracle")},
-        ("psnr", "ssim", "bicubic_psnr"),
-    ),
+    "fed-sr": Study("fed-sr", DEGRADATIONS, SR_FIGURES),
+    "fed-sr-fresh": Study("fed-sr", DEGRADATIONS, SR_FIGURES, cameras=100),
 }
 
 
@@ -92,6 +96,7 @@ def run(
         done = fedzda.load(begun[-1])
     else:
         changes = {**study.arms[arm], "seed": seed, "output": str(output), "report": False}
+        changes |= {} if study.cameras is None else {"task__camera_seed": study.cameras + seed}
         changes |= {} if rounds is None else {"rounds": rounds}
         changes |= {} if steps is None else {"local__steps": steps}
         changes["engine"] = (

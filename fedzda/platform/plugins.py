@@ -29,9 +29,12 @@ _DISTRIBUTION_KINDS = (
 
 
 def add_plugin_folder(folder: Path) -> None:
-    """Let ``target: package.module:Name`` be found beside the YAML file first."""
+    """Let ``target: package.module:Name`` be found beside the YAML file first.
+
+    Not in the folder of fedzda itself, in which ``platform`` would hide Python's own.
+    """
     path = str(folder.resolve())
-    if path not in sys.path:
+    if path not in sys.path and folder.resolve() != Path(__file__).resolve().parents[1]:
         sys.path.insert(0, path)
 
 

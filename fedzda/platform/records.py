@@ -57,7 +57,7 @@ def restore_dtypes(record: ArrayRecord, like: Mapping[str, np.ndarray]) -> Array
             changed[name] = array
         else:
             value = array.numpy()
-            rounded = np.rint(value) if np.issubdtype(wanted, np.integer) else value
+            rounded = np.rint(value) if wanted.kind in "iub" else value
             changed[name] = Array(np.asarray(rounded).astype(wanted))
     return ArrayRecord(changed)
 

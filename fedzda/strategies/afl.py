@@ -60,8 +60,11 @@ class AFL(WeighingStrategy):
     def _moved(self, cohort: Cohort) -> np.ndarray:
         moved = self.mixture.copy()
         if self.config.ascent == "multiplicative":
-            moved[cohort.clients] *= np.exp(self.config.gamma * cohort.losses)
-            normalised: np.ndarray = moved / moved.sum()
+            with np.errstate(divide="ignore"):  # a lambda of 0 stays 0
+                logs = np.log(moved)
+            logs[cohort.clients] += self.config.gamma * cohort.losses
+            risen: np.ndarray = np.exp(logs - logs.max())  # large losses would overflow otherwise
+            normalised: np.ndarray = risen / risen.sum()
             return normalised
         moved[cohort.clients] += self.config.gamma * cohort.losses
         return onto_simplex(moved)

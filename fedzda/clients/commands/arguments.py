@@ -140,6 +140,12 @@ def configured(
     return validated(model, raw, sources, unusable)
 
 
+def now() -> str:
+    """The time for a name: with milliseconds, since several commands may start in a second."""
+    time = datetime.now()
+    return f"{time:%Y%m%d-%H%M%S}-{time.microsecond // 1000:03}"
+
+
 def new_folder(out: str | None, parent: str, stem: str) -> Path:
     """A folder that does not exist yet; it is made when there is something to put in.
 
@@ -152,7 +158,7 @@ def new_folder(out: str | None, parent: str, stem: str) -> Path:
         UserError: ``--out`` exists.
     """
     if out is None:
-        return Path(parent) / f"{datetime.now():%Y%m%d-%H%M%S}_{stem}"
+        return Path(parent) / f"{now()}_{stem}"
     folder = Path(out).expanduser()
     if folder.exists():
         raise UserError(f"--out is '{out}', which exists already. Name a new folder.")

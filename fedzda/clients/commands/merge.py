@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +20,7 @@ from fedzda.clients.commands.arguments import (
     block_of,
     classifier_of,
     configured,
+    now,
     real_data,
 )
 
@@ -161,7 +161,7 @@ def _new_file(out: str | None, seed: int) -> Path:
     from fedzda.base import UserError
 
     if out is None:
-        return Path("merged") / f"{datetime.now():%Y%m%d-%H%M%S}_s{seed}.safetensors"
+        return Path("merged") / f"{now()}_s{seed}.safetensors"
     path = Path(out).expanduser()
     if path.suffix != ".safetensors":
         raise UserError(f"--out must end in .safetensors (got '{out}').")

@@ -49,10 +49,12 @@ class Loaded:
     source: Path
 
 
+_SHIPPED = Path(fedzda.__file__).parent.resolve() / "sims"
+
+
 def shipped() -> dict[str, Path]:
     """The simulations that come with fedzda, by name."""
-    folder = Path(fedzda.__file__).parent / "sims"
-    found = {path.stem: path for path in folder.glob("*.yaml")}  # studies/ holds sweeps
+    found = {path.stem: path for path in _SHIPPED.glob("*.yaml")}  # studies/ holds sweeps
     return dict(sorted(found.items()))
 
 
@@ -92,9 +94,12 @@ def _is_life(label: str) -> str:
 def folder_of(path: Path) -> Path:
     """Where relative paths and plug-ins of a YAML file are looked up: the folder that it lies in.
 
-    For the resolved file in a run folder it is the folder of the file that the run was made from.
+    For a shipped file, whose own folder is nobody's, it is the working directory; for the resolved
+    file in a run folder the folder of the file that the run was made from.
     """
     folder = path.parent.resolve()
+    if folder.is_relative_to(_SHIPPED):
+        return Path.cwd()
     if all((folder / name).is_file() for name in ("meta.json", "status.json")):
         from fedzda.platform.runs import Run
 

@@ -192,9 +192,9 @@ def _problem(
         about = describe(model, raw, path)
         return Problem(path, f"missing key '{dotted(path)}'. {about or 'Add it.'}", True)
     if kind in ("union_tag_not_found", "union_tag_invalid"):
-        known = [tag.strip("' ") for tag in first["ctx"]["expected_tags"].split(",")]
         if kind == "union_tag_not_found" or not isinstance(value, Mapping):
             return Problem(path, _should(path, "a block of keys with a name", value))
+        known = [tag.strip("' ") for tag in first["ctx"]["expected_tags"].split(",")]
         return choice((*path, "name"), value.get("name"), known)
     if kind == "value_error":
         place = f"'{dotted(path)}': " if path else ""

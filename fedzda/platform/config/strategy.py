@@ -37,7 +37,7 @@ class StrategyConfig(StrictConfig):
 
     name: str
     clients_per_round: int | None = Field(default=None, ge=1)
-    """Cohort size, drawn uniformly without replacement; left out: all clients."""
+    """Cohort size, drawn without replacement; left out: all clients."""
     batchnorm: Literal["naive", "pooled"] = "pooled"
     """Aggregation of BatchNorm variances: the mean of the clients' variances, or the variance of
     the pooled data, ``E[v + m²] - E[m]²``."""

@@ -143,6 +143,8 @@ class RunData:
         """Which clients and classes the class maps show."""
         shown, n = self.map_clients.size, self.ranked_clients.size
         order = "the worst on the left" if self.ranking.size else "by number"
+        if n == 1:
+            return f"The only client is shown.{self.class_note}"
         if shown == n:
             return f"All {n:,} clients are shown, {order}.{self.class_note}"
         edge = shown // 4

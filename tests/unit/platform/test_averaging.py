@@ -3,9 +3,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from flwr.app import Array, ArrayRecord
 
 from fedzda.platform.averaging import ChunkSums, WeightedSum
 from fedzda.platform.engines.chunks import ONE_BY_ONE, cut
+from fedzda.platform.records import restore_dtypes
 
 
 def test_weighted_mean_by_hand():
@@ -108,3 +110,11 @@ def test_a_worker_gets_large_chunks_first_and_at_least_what_is_worth_the_journey
 def test_nothing_added_is_an_error():
     with pytest.raises(ZeroDivisionError, match="total weight"):
         WeightedSum().mean()
+
+
+def test_means_of_whole_numbers_and_flags_are_rounded_to_the_nearest():
+    like = {"steps": np.array([3], np.int64), "seen": np.array([True, True])}
+    mean = {"steps": np.array([2.6]), "seen": np.array([0.25, 0.75])}
+    found = restore_dtypes(ArrayRecord({k: Array(v) for k, v in mean.items()}), like)
+    assert found["steps"].numpy().tolist() == [3]
+    assert found["seen"].numpy().tolist() == [False, True]

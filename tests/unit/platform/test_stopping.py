@@ -47,6 +47,13 @@ def test_the_target_counts_when_it_is_reached_or_passed():
     assert feed({"target": 0.6}, [row(0.5), row(0.6), row(0.9)]) == ("target", 2)
 
 
+def test_a_share_cannot_reach_more_than_one():
+    with pytest.raises(UserError, match=r"stop.target is 95, .* at most 1. Write 0.95 for 95 %"):
+        Stopping(StopConfig(target=95), "accuracy", {})
+    Stopping(StopConfig(target=31), "psnr", {})
+    Stopping(StopConfig(target=2.5), "loss", {})
+
+
 def test_a_loss_gets_better_downwards():
     rows = [row(0.9), row(0.5), row(0.6), row(0.7)]
     assert feed({"patience": 2}, rows, {"accuracy": False}) == ("patience", 4)
@@ -123,7 +130,7 @@ def test_out_of_time_the_last_round_is_evaluated_and_kept(tmp_path):
 
 
 def test_resume_after_a_stop_needs_a_number_of_rounds_and_lifts_the_rule(tmp_path):
-    run = simulate(tmp_path, {"patience": 1, "min_delta": 1.0, "target": 2.0})
+    run = simulate(tmp_path, {"patience": 1, "min_delta": 1.0, "target": 1.0})
     with pytest.raises(UserError, match=r"ended by stop.patience in round 2.*rounds=6"):
         Simulation.resume(run.path)
     with pytest.raises(UserError, match="larger than the 2 rounds done"):
@@ -133,7 +140,7 @@ def test_resume_after_a_stop_needs_a_number_of_rounds_and_lifts_the_rule(tmp_pat
     assert longer.summary["stopped"] is None
     kept = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))["stop"]
     assert kept["patience"] is None
-    assert kept["target"] == 2.0
+    assert kept["target"] == 1.0
 
 
 def test_patience_is_remembered_over_a_resume(tmp_path):

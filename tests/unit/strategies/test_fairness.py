@@ -14,8 +14,8 @@ from fedzda.platform.config import SGDConfig
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.local_steps import reach
 from fedzda.platform.setting import Setting
-from fedzda.strategies.afl import onto_simplex
-from fedzda.strategies.config.fairness import FedFVConfig, QFFLConfig
+from fedzda.strategies.afl import AFL, onto_simplex
+from fedzda.strategies.config.fairness import AFLConfig, FedFVConfig, QFFLConfig
 from fedzda.strategies.fed_fv import FedFV, without_conflicts
 from fedzda.strategies.fed_mgda import shortest
 from fedzda.strategies.fed_nova import normalised
@@ -81,6 +81,19 @@ def test_afl_steps():
     assert onto_simplex(uniform + 0.5 * losses) == pytest.approx([0, 0, 0.25, 0.75])
     raised = uniform * np.exp(0.1 * losses)
     assert raised / raised.sum() == pytest.approx([0.213838, 0.236328, 0.261183, 0.288651], 1e-5)
+
+
+@pytest.mark.parametrize("level", [0.0, 5000.0])
+def test_afl_by_multiplication_depends_on_differences_of_losses_alone(level):
+    """exp(5000) overflows. A client that counted nothing counts nothing afterwards."""
+    strategy = AFL(AFLConfig(gamma=1.0, ascent="multiplicative", order="update-first"))
+    strategy.mixture = np.array([0.5, 0.25, 0.25, 0.0])
+    found = strategy.weights(
+        cohort(1, [0, 1, 2, 3], [[0.0]] * 4, [level, level + np.log(2), level, level + 9]),
+        MetricRecord(),
+    )
+    assert strategy.mixture == pytest.approx([0.4, 0.4, 0.2, 0.0])
+    assert found.clients == pytest.approx([0.4, 0.4, 0.2, 0.0])
 
 
 def test_projection_onto_the_simplex_is_the_nearest_point():

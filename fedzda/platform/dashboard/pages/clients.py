@@ -236,7 +236,8 @@ def _everyone(card: RunCard, data: RunData, place: int) -> Markup:
             row += [data.metric.show(float(data.final.value[at])), count(sizes[at]), device]
         rows.append(row)
     columns = ["Client", data.metric.title, data.sizes[0].capitalize(), "Device"]
-    title = f"All {ids.size:,} clients, the worst first" if data.ranking.size else "All clients"
+    ranked = data.ranking.size > 0 and ids.size > 1
+    title = f"All {ids.size:,} clients, the worst first" if ranked else "All clients"
     return tag(
         "section",
         tag("h2", title),

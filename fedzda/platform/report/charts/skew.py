@@ -47,13 +47,16 @@ def draw(data: RunData) -> Chart | None:
 
     def paint(axes: Axes) -> None:
         axes.scatter(sizes[~tail], distance[~tail], s=14, color=CLIENT, label="clients")
-        axes.scatter(sizes[tail], distance[tail], s=18, color=WORST, marker="s",
-                     label="worst tenth")  # fmt: skip
+        if tail.any():
+            axes.scatter(sizes[tail], distance[tail], s=18, color=WORST, marker="s",
+                         label="worst tenth")  # fmt: skip
         scale = "log" if x.log else "linear"
         axes.set(xlabel=x.title, ylabel=y.title, xscale=scale, ylim=(0, 1))
         axes.legend(frameon=False)
 
-    note = "" if shown.size == ids.size else f" {shown.size} of {ids.size:,} clients are drawn."
+    notes = [" Squares are the worst tenth."] if tail.any() else []
+    if shown.size < ids.size:
+        notes.append(f" {shown.size} of {ids.size:,} clients are drawn.")
     rows = zip(shown, sizes, distance, tail, strict=True)
     return Chart(
         key="skew",
@@ -62,7 +65,7 @@ def draw(data: RunData) -> Chart | None:
         caption=(
             "Each dot is one client. A label distance of 0 means that it holds the labels in the "
             "proportions of all clients together, close to 1 that it holds little else than one "
-            f"class (total variation). Squares are the worst tenth.{note}"
+            f"class (total variation).{''.join(notes)}"
         ),
         svg=_svg(data, x, y, shown, sizes, distance, tail).svg(alt),
         columns=["Client", "Training samples", "Label distance", "In the worst tenth"],

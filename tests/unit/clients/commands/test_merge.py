@@ -145,3 +145,8 @@ def test_classes_that_both_runs_have_are_named(folder, capsys):
     assert "both have the classes 0, 1, 2, 3, 4, 5 and 4 more;" in capsys.readouterr().err
     _tell_shared("one", "a.safetensors")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_block_without_a_name_is_told(folder):
+    told = problem("a.safetensors", "b.safetensors", "optimizer={lr: 0.01}")
+    assert "'optimizer' should be a block of keys with a name" in told

@@ -1,11 +1,15 @@
 """Reading configurations: errors, overrides, origins."""
 
 import json
+import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+import fedzda
 from fedzda.base import UserError
+from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config.load import from_dict, leaves, load_config, shipped
 from fedzda.platform.config.yaml_loader import dump
@@ -370,3 +374,26 @@ def test_an_unknown_key_names_the_component_that_knows_it():
 def test_a_tracker_named_twice_is_refused():
     (problem,) = problems_of(from_dict, MINIMAL | {"trackers": ["wandb", "wandb"]})
     assert "'wandb' is named twice with the same settings" in problem
+
+
+def test_shipped_files_look_up_relative_paths_in_the_working_directory(tmp_path, monkeypatch):
+    """Their own folder lies inside the installed package, where nobody has data or modules."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "nets_at_hand.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module): ...\n"
+    )
+    loaded = load_config("quickstart", ["model={target: nets_at_hand:Net}"])
+    assert loaded.folder == tmp_path
+    assert str(tmp_path) in sys.path
+    (tmp_path / "deeper").mkdir()
+    copy = tmp_path / "deeper" / "mine.yaml"
+    copy.write_text(shipped()["quickstart"].read_text())
+    assert load_config(copy).folder == tmp_path / "deeper"
+
+
+def test_the_folder_of_fedzda_is_never_looked_up_first(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    package = Path(fedzda.__file__).parent
+    plugins.add_plugin_folder(package)
+    assert str(package) not in sys.path

@@ -1,6 +1,7 @@
 """Small parts of the report: markup, units, ticks, verdict, colours."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -221,3 +222,11 @@ def test_of_many_classes_shares_and_sizes_are_still_of_all(tmp_path):
     )
     worst = next(row for row in str(worst_clients(data)).split("<tr>") if f">{first}<" in row)
     assert "and 34 more" in worst
+
+
+def test_a_run_without_evaluation_has_no_worst_tenth_in_its_skew(tmp_path):
+    data = collect(make_run(tmp_path / "run", rounds=1, clients=20))
+    assert "Squares are the worst tenth." in skew.draw(data).caption
+    drawn = skew.draw(replace(data, final=None))
+    assert "worst" not in drawn.caption
+    assert {row[-1] for row in drawn.rows} == {"no"}

@@ -15,6 +15,7 @@ _STYLES = (
     ("#0072B2", "-."),
     ("#009E73", ":"),
     ("#CC79A7", "-"),
+    ("#56B4E9", "--"),
 )
 """Colours that all readers tell apart, and lines that tell them apart without colour."""
 
@@ -38,7 +39,7 @@ def draw(name: str) -> None:
 
     figure, axis = pyplot.subplots(figsize=(7, 3.6))
     paths = sorted((study.RESULTS / name).glob("*-s0.json"))
-    for path, (colour, style) in zip(paths, _STYLES, strict=False):
+    for path, (colour, style) in zip(paths, _STYLES[: len(paths)], strict=True):
         cell = json.loads(path.read_text())
         quick = "quick_" + next(iter(cell["figures"]))
         points = [(point["seconds"] / 3600, point[quick]) for point in cell["curve"]]

@@ -197,9 +197,7 @@ def _require_classes(task: Any, path: Path) -> None:
         UserError: It is such a run.
     """
     name = getattr(task, "name", None)
-    if name in (None, "classification"):
-        return
-    if plugins.entry("tasks", name).target.startswith("fedzda."):
+    if name != "classification" and plugins.ours("tasks", name):
         raise UserError(
             f"run '{path}' trained a model for the task '{name}', which is no classifier of "
             "images. Name a run whose task is 'classification'."

@@ -7,11 +7,15 @@ network spends about a twentieth of its training on ReLUs that pooling then thro
 
 from __future__ import annotations
 
+import copy
+import copyreg
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
+
+_MADE: dict[type[nn.Module], type[nn.Module]] = {}
 
 
 def pool_first(model: nn.Module) -> None:
@@ -44,11 +48,26 @@ class _PoolingFirst(nn.Sequential):
             input = layer(input)
         return input
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """What is stored is what the model was written as, which anybody can load."""
+        kind = type(self).__bases__[1]
+        made = copyreg._reconstructor  # type: ignore[attr-defined]
+        return made, (kind, object, None), self.__dict__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = copy.copy(self)  # of the written class, with the same parts
+        memo[id(self)] = copied
+        copied.__dict__ = copy.deepcopy(self.__dict__, memo)
+        copied.__class__ = type(self)
+        return copied
+
 
 def _pooling_first(kind: type[nn.Module]) -> type[nn.Module]:
     """The class ``kind``, a Sequential, with the forward of :class:`_PoolingFirst`."""
-    names = {key: getattr(kind, key) for key in ("__module__", "__qualname__", "__doc__")}
-    return type(kind.__name__, (_PoolingFirst, kind), names)
+    if kind not in _MADE:
+        names = {key: getattr(kind, key) for key in ("__module__", "__qualname__", "__doc__")}
+        _MADE[kind] = type(kind.__name__, (_PoolingFirst, kind), names)
+    return _MADE[kind]
 
 
 def _swaps(relu: nn.Module | None, pool: nn.Module | None) -> bool:

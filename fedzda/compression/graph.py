@@ -50,6 +50,8 @@ _MODULES: dict[Any, type[nn.Module]] = {
     functional.avg_pool2d: nn.AvgPool2d,
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
     functional.dropout: nn.Dropout,
+    functional.pixel_shuffle: nn.PixelShuffle,
+    torch.pixel_shuffle: nn.PixelShuffle,
 }
 _INTERPOLATE = tuple(inspect.signature(functional.interpolate).parameters)
 _INTERPOLATE_ODD = ("align_corners", "antialias")
@@ -91,6 +93,7 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
             f"model {name} is in training mode, where its BatchNorm and dropout depend on the "
             "batch. Call model.eval() before quantizing."
         )
+    _check_weights(model)
     model = _without_parametrizations(copy.deepcopy(model))
     try:
         graph = _Tracer().trace(model)
@@ -114,13 +117,31 @@ def trace(model: nn.Module, image: ImageSpec) -> fx.GraphModule:
     return traced
 
 
+def _check_weights(model: nn.Module) -> None:
+    """Raise UserError for a layer whose weight is made before every call, which no later step could
+    change: that of ``torch.nn.utils.weight_norm`` and ``spectral_norm``."""
+    for name, module in model.named_modules():
+        made = "weight" not in module._parameters and not parametrize.is_parametrized(module)
+        if isinstance(module, _ConvNd | nn.Linear) and made:
+            raise UserError(
+                f"the weight of layer '{name}' is computed anew in every call (old-style weight or "
+                "spectral norm). Call torch.nn.utils.remove_weight_norm or remove_spectral_norm "
+                "on it first."
+            )
+
+
 def _without_parametrizations(model: nn.Module) -> nn.Module:
     """The model with weights in the place of what they are computed from (weight norm and the
     like), so that they can be changed."""
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(module, name)
+            names = list(module.parametrizations)  # type: ignore[arg-type]
+            values = {name: getattr(module, name).detach().clone() for name in names}
+            del module.parametrizations
+            # torch's own removal changes the class, which a copy shares with the caller's module
+            module.__class__ = type(module).__bases__[0]
+            for name, value in values.items():
+                setattr(module, name, nn.Parameter(value))
     return model
 
 

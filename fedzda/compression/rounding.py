@@ -26,6 +26,8 @@ from fedzda.compression.images import batches
 from fedzda.compression.layers import QuantizedLayer
 from fedzda.compression.quantizers import Grid
 
+Calls = list[tuple[torch.Tensor, torch.Tensor]]
+"""Inputs of a layer beside the outputs it should have; a pair for each size of its maps."""
 _STRETCH_LO, _STRETCH_HI = -0.1, 1.1
 
 
@@ -88,15 +90,14 @@ def learn_rounding(
         if not isinstance(layer, QuantizedLayer) or layer.quantizer.limits is not None:
             continue
         name = str(node.target)
-        inputs, _ = _record(model, name, images_NCHW, config.batch_size)
-        _, targets = _record(reference, name, images_NCHW, config.batch_size)
+        given = _record(model, name, images_NCHW, config.batch_size)
+        wanted = _record(reference, name, images_NCHW, config.batch_size)
+        calls = [(given[size][0], wanted[size][1]) for size in given]
         activation = _activation_after(model, node)
         with torch.no_grad():
-            nearest = _error(
-                layer, layer.quantizer(layer.layer.weight), activation, inputs, targets
-            )
-        weight = _learn(layer, activation, inputs, targets, config, rng)
-        error = _error(layer, weight, activation, inputs, targets)
+            nearest = _error(layer, layer.quantizer(layer.layer.weight), activation, calls)
+        weight = _learn(layer, activation, calls, config, rng)
+        error = _error(layer, weight, activation, calls)
         done.append(RoundedLayer(name, nearest, error))
     return done
 
@@ -104,18 +105,20 @@ def learn_rounding(
 @torch.no_grad()
 def _record(
     model: fx.GraphModule, name: str, images_NCHW: torch.Tensor, batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and outputs of one layer for all images."""
-    inputs, outputs = [], []
+) -> dict[torch.Size, tuple[torch.Tensor, torch.Tensor]]:
+    """Inputs and outputs of one layer for all images, by the size of the inputs: a layer may serve
+    several places."""
+    kept: dict[torch.Size, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
 
     def keep(_name: str, x: torch.Tensor, y: torch.Tensor) -> None:
+        inputs, outputs = kept.setdefault(x.shape[1:], ([], []))
         inputs.append(x)
         outputs.append(y)
 
     with Watch(model, [name], keep):
         for batch in batches(images_NCHW, batch_size, next(model.parameters()).device):
             model(batch)
-    return torch.cat(inputs), torch.cat(outputs)
+    return {size: (torch.cat(x), torch.cat(y)) for size, (x, y) in kept.items()}
 
 
 def _activation_after(model: fx.GraphModule, node: fx.Node) -> nn.Module:
@@ -129,18 +132,19 @@ def _error(
     layer: QuantizedLayer,
     weight: torch.Tensor,
     activation: nn.Module,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    calls: Calls,
 ) -> float:
-    out = activation(layer.apply_weight(inputs, weight))
-    return float((out - activation(targets)).square().mean())
+    total = torch.zeros(())
+    for inputs, targets in calls:
+        out = activation(layer.apply_weight(inputs, weight))
+        total = total + (out - activation(targets)).square().mean() * targets.numel()
+    return float(total) / sum(targets.numel() for _, targets in calls)
 
 
 def _learn(
     layer: QuantizedLayer,
     activation: nn.Module,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    calls: Calls,
     config: RoundingConfig,
     rng: torch.Generator,
 ) -> torch.Tensor:
@@ -148,7 +152,10 @@ def _learn(
     soft = _SoftRounding(layer.layer.weight.detach(), layer.grid())
     optimizer = torch.optim.Adam([soft.variable], config.lr)
     warm = int(config.warmup * config.steps)
+    share = torch.tensor([float(len(inputs)) for inputs, _ in calls])
     for step in range(config.steps):
+        place = 0 if len(calls) == 1 else int(torch.multinomial(share, 1, generator=rng))
+        inputs, targets = calls[place]
         rows = torch.randint(len(inputs), (config.batch_size,), generator=rng).to(inputs.device)
         upward = soft.upward()
         out = activation(layer.apply_weight(inputs[rows], soft.weight(upward)))
@@ -162,7 +169,8 @@ def _learn(
         optimizer.step()
     with torch.no_grad():
         weight = soft.weight((soft.upward() >= 0.5).float())
-        layer.layer.weight.copy_(weight)
+        # a new parameter, since another layer may share the old one
+        layer.layer.weight = nn.Parameter(weight, layer.layer.weight.requires_grad)
     layer.quantizer.freeze(soft.grid)
     return weight
 

@@ -125,6 +125,17 @@ def load(path: Path) -> Checkpoint:
     )
 
 
+def forget_after(folder: Path, last: int) -> None:
+    """Delete checkpoints of later rounds than ``last``, which are damaged, or whose rounds will be
+    played again."""
+    rounds = _rounds(folder)
+    later = [round_ for round_ in rounds if round_ > last]
+    for round_ in later:
+        shutil.rmtree(rounds[round_], ignore_errors=True)
+    if later and last in rounds:
+        write_text(folder / _LATEST, rounds[last].name + "\n")
+
+
 def newest_round(folder: Path) -> int:
     """Round of the newest checkpoint, 0 if there is none."""
     return max(_rounds(folder), default=0)

@@ -16,6 +16,8 @@ from fedzda.platform.report.units import Metric
 from fedzda.platform.report.units import metric as metric_named
 from fedzda.platform.runs import load
 
+_NOT_DEALT = ("missing_classes", "attribute")
+"""Keys of ``data`` that do not decide who holds what."""
 _ALONE = "local-only"
 """The strategy of the runs that gains are taken over."""
 
@@ -114,5 +116,7 @@ def _dealt(config: dict[str, Any]) -> dict[str, Any]:
     if not data:
         return {}
     seed = data.pop("seed", None)
+    for key in _NOT_DEALT:
+        data.pop(key, None)
     found = {dotted(path): value for path, value in leaves({"data": data})}
     return {"seed": config.get("seed") if seed is None else seed, **found}

@@ -9,7 +9,9 @@ import difflib
 import functools
 import importlib
 import importlib.metadata
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,39 @@ _DISTRIBUTION_KINDS = (
 )
 
 
-def add_plugin_folder(folder: Path) -> None:
+_MODULE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+
+
+def add_plugin_folder(folder: Path, config: Any = None) -> None:
     """Let ``target: package.module:Name`` be found beside the YAML file first.
 
     Not in the folder of fedzda itself, in which ``platform`` would hide Python's own.
+
+    Args:
+        folder: The folder.
+        config: Nested blocks; nothing is done unless one of their values names a module, since the
+            folder may be any working directory, with a ``queue.py`` that would hide Python's own.
     """
+    if config is not None and not names_a_module(config):
+        return
     path = str(folder.resolve())
     if path not in sys.path and folder.resolve() != Path(__file__).resolve().parents[1]:
         sys.path.insert(0, path)
+
+
+def names_a_module(config: Any) -> bool:
+    """Whether a value of nested blocks and lists is ``module:Name``."""
+    if isinstance(config, Mapping):
+        return any(map(names_a_module, config.values()))
+    if isinstance(config, list | tuple):
+        return any(map(names_a_module, config))
+    return isinstance(config, str) and _MODULE.fullmatch(config) is not None
+
+
+def ours(kind: str, name: object) -> bool:
+    """Whether a name is that of a component of fedzda itself; others are taken on trust."""
+    found = entries(kind).get(name) if isinstance(name, str) else None
+    return found is not None and found.target.startswith("fedzda.")
 
 
 def entries(kind: str) -> dict[str, Entry]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fedzda.base import UserError
 from fedzda.platform import checkpoint as checkpoints
-from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, plain
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.config.yaml_loader import dump
@@ -23,11 +22,12 @@ def reopen(
 ) -> tuple[SimulationConfig, RunFolder, Path, checkpoints.Checkpoint | None]:
     """Configuration, folder, source folder and newest checkpoint of a run that can go on.
 
+    Nothing is written: :func:`begin` does that, once all parts are there.
+
     Raises:
         UserError: it is finished already, ``rounds`` is not larger, or a file of its past is gone.
     """
     source = run.source
-    plugins.add_plugin_folder(source)
     config = run.config
     latest = checkpoints.load_latest(run.path / "checkpoints")
     done = latest.round if latest else 0
@@ -35,8 +35,6 @@ def reopen(
     rule = latest.stop.get("rule") if latest else None
     # lifted by an earlier resume, which ended before its first checkpoint
     lifted = rule is not None and getattr(config.stop, rule) is None
-    if latest and rule and (lifted or rounds is not None):
-        latest.stop |= {"rule": None, "reason": None}
     if rounds is not None:
         config = _with_rounds(config, rounds, done, rule)
     elif rule and finished and not lifted:
@@ -52,10 +50,31 @@ def reopen(
         )
     folder = RunFolder(run.path)
     latest = _with_rows(folder, latest)
-    if rounds is not None:
-        write_text(run.path / "config.yaml", dump(plain(config)))
-    (run.path / "summary.json").unlink(missing_ok=True)
+    # of the checkpoint that is gone on from, which need not be the newest
+    if latest and (rule := latest.stop.get("rule")) and getattr(config.stop, rule) is None:
+        latest.stop |= {"rule": None, "reason": None}
     return config, folder, source, latest
+
+
+def begin(
+    config: SimulationConfig,
+    folder: RunFolder,
+    latest: checkpoints.Checkpoint | None,
+    *,
+    changed: bool,
+) -> None:
+    """Write down that a run goes on: no summary any more, no checkpoint after ``latest``.
+
+    Args:
+        config: Its configuration.
+        folder: Its folder.
+        latest: What it goes on from.
+        changed: The configuration is not the one in the folder.
+    """
+    if changed:
+        write_text(folder.path / "config.yaml", dump(plain(config)))
+    (folder.path / "summary.json").unlink(missing_ok=True)
+    checkpoints.forget_after(folder.checkpoints, latest.round if latest else 0)
 
 
 def _with_rows(

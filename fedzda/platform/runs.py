@@ -190,8 +190,8 @@ class Run:
         from fedzda.platform import plugins
         from fedzda.platform.config.load import from_dict
 
-        plugins.add_plugin_folder(self.source)
         raw = load_file(self.path / "config.yaml").data
+        plugins.add_plugin_folder(self.source, raw)
         if isinstance(raw, dict) and "flower_app" in raw:
             raise UserError(
                 f"run '{self.path}' is one of a Flower app, whose server keeps its own state: it "

@@ -119,7 +119,7 @@ class Simulation:
         from fedzda.platform.parts import build_model, build_strategy, build_task
 
         folder = folder or Path.cwd()
-        plugins.add_plugin_folder(folder)
+        plugins.add_plugin_folder(folder, plain(config))
         check_installed(config.trackers)
         federation = dealt(config, folder)
         image = image_of(federation)
@@ -219,12 +219,13 @@ class Simulation:
         Raises:
             UserError: no run folder, nothing left to do, or another process is at it.
         """
-        from fedzda.platform.resume import reopen
+        from fedzda.platform.resume import begin, reopen
 
         run = load(run_dir)
         with sole_player(run.path):
             config, folder, source, latest = reopen(run, rounds)
             simulation = cls.build(config, source)
+            begin(config, folder, latest, changed=rounds is not None)
             if not described(folder):  # the run was ended while they were written
                 write_data_artifacts(folder, simulation.federation, config)
             return simulation._play(folder, callbacks, latest)
@@ -278,14 +279,15 @@ class Simulation:
 
     def _engine(self) -> Engine:
         config: Any = self.config.engine
+        given = plain(with_forms(self.config, self.fleet.forms if self.fleet else None))
         spec = HandlerSpec(
             target=plugins.entry("runtimes", _RUNTIME).target,
             arguments={
-                "config": plain(with_forms(self.config, self.fleet.forms if self.fleet else None)),
+                "config": given,
                 "federation": str(self.federation.folder),
                 "device": device_of(config.device),
             },
-            plugin_folders=(str(self.folder.resolve()),),
+            plugin_folders=(str(self.folder.resolve()),) if plugins.names_a_module(given) else (),
         )
         make = self.make_engine or plugins.load("engines", config.name)
         engine: Engine = make(config, spec, self.config.seed, self.federation.num_clients)

@@ -9,7 +9,6 @@ from typing import Any
 from fedzda.base import UserError
 from fedzda.platform.config import StopConfig
 from fedzda.platform.fairness import direction
-from fedzda.platform.report.units import metric
 
 
 @dataclass
@@ -38,9 +37,6 @@ class Stopping:
         config: The ``stop:`` block.
         primary: The metric looked at where the block names none.
         higher_is_better: By metric; of one that is not in it the name tells.
-
-    Raises:
-        UserError: ``stop.target`` is more than a share can be.
     """
 
     def __init__(
@@ -51,11 +47,6 @@ class Stopping:
         known = higher_is_better.get(self.metric, direction.higher_is_better(self.metric))
         self.sign = 1.0 if known else -1.0
         self.state = StopState()
-        if config.target is not None and config.target > 1 and metric(self.metric).fraction:
-            raise UserError(
-                f"stop.target is {config.target:g}, and '{self.metric}' is a share, at most 1. "
-                f"Write {config.target / 100:g} for {config.target:g} %."
-            )
 
     def check(self, known: Sequence[str]) -> None:
         """Refuse a metric that clients are not evaluated by.

@@ -58,6 +58,7 @@ def distil(handler: Any, job: Lesson) -> Learned:
     if job.state is not None:
         state = {name: as_tensor(np.asarray(value)) for name, value in job.state.items()}
     rng = torch_rng(job.key[0], "ensemble-distillation", job.key[1])
+    torch.manual_seed(rng.initial_seed())  # dropout draws from the global stream
     counts_KC = torch.as_tensor(job.counts_KC)
     game = EnsembleGame(members, counts_KC, students, handler.image, job.config, rng, state)
     figures = game.play()

@@ -84,11 +84,15 @@ class FedBuff(WeighingStrategy):
         done = self.clock.advance(
             self._buffer_size(), refill=lambda: self._refill(server_round, content)
         )
+        if not done and self.clock.lost:  # of whom nothing will come; the model stays
+            self.staleness = {}
+            lost = sorted({task.client for task in self.clock.lost})
+            record = RecordDict({ARRAYS: arrays, CONFIG: config})
+            return [Message(record, FIRST_NODE + client, MessageType.TRAIN) for client in lost]
         if not done:
             raise RunError(
-                f"round {server_round} of fed-buff got no update: all clients that can train were "
-                f"asked, and all {len(self.clock.lost)} were lost on their way. Lower 'dropout' of "
-                "the devices, make them available for longer, or raise data.clients."
+                f"round {server_round} of fed-buff could ask no client. Make the devices available "
+                "for longer, or raise data.clients."
             )
         self.staleness = {task.client: server_round - task.round for task in done}
         records = {

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedzda.base import RunError, UserError
+from fedzda.base import UserError
 from fedzda.platform import checkpoint
 from fedzda.platform.catalog import CATALOG
 from fedzda.platform.devices.clock import FATES
@@ -202,8 +202,15 @@ def test_fed_buff_counts_on_those_who_train(tmp_path):
     found = buff(tmp_path, devices, data=SAME_SIZES, strategy=strategy, rounds=4)
     assert len(rounds(found)) == 4
     assert found.summary["virtual"]["devices"]["slow"]["dropped"] > 0
-    with pytest.raises(RunError, match="of fed-buff got no update: all clients"):
-        buff(tmp_path, [{**moody, "dropout": 0.99}, devices[1]], strategy=strategy)
+
+
+def test_fed_buff_keeps_the_model_in_a_round_in_which_all_are_lost(tmp_path):
+    devices = [{**tiny.TWO_SPEEDS[0], "share": 1.0, "dropout": 0.99}]
+    found = buff(tmp_path, devices, rounds=3)
+    assert [row["clients"]["done"] for row in rounds(found)] == [0, 0, 0]
+    fresh = run(tmp_path, devices=devices, rounds=3, strategy={"name": "fed-avg"})
+    first, second = (checkpoint.load_latest(r.path / "checkpoints").arrays for r in (found, fresh))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 # -- compressed updates -----------------------------------------------------------------------

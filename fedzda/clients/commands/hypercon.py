@@ -52,10 +52,13 @@ def hypercon(
     """
     _require_extra()
     from fedzda.clients.commands.hypercon_run import new_names, run
+    from fedzda.vision.hypercon.video import check_sides
 
     config = _config(settings or [])
     clip, holes = _clips(video, masks)
     names = new_names(Path(out))
+    height, width = next(iter(clip)).shape[:2]
+    check_sides(names.result, config.scale * height, config.scale * width)
     image_model = _model(model, weights, style, masks is not None, names, seed)
     record = {"video": video, "model": model, "weights": weights, "masks": masks, "seed": seed}
     run(clip, holes, image_model, config, names, record, figures)

@@ -130,8 +130,9 @@ class AutoConfig(WidthSettings):
     ``variant``. Those that train need memory for training and must meet the deadline, those that
     are tested only need memory for that alone. Devices that none fits take no part."""
     take: int | None = Field(default=None, ge=-1)
-    """Take this one, counted from 0 in the order of choice, whatever memory and deadline are; -1:
-    none of them, as ``excluded``. Left out: the first that fits."""
+    """Take this one, counted from 0 in the order of choice, whether or not an earlier one fits; the
+    profile must have the memory for it. -1: none of them, as ``excluded``. Left out: the first that
+    fits."""
 
     @model_validator(mode="before")
     @classmethod

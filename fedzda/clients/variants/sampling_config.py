@@ -17,7 +17,7 @@ from fedzda.platform.config import SimulationConfig, VariantConfig
 class SamplingConfig(VariantConfig):
     """A way to sample, in full unless a derived class says otherwise."""
 
-    steps: int | None = Field(default=None, ge=2)
+    steps: int | None = Field(default=None, ge=2, le=1000)
     """Sampling steps; left out: ``task.sampling_steps``."""
 
     @property
@@ -70,7 +70,7 @@ class DDIMSamplingConfig(SamplingConfig):
     """Fewer sampling steps."""
 
     name: Literal["ddim"] = "ddim"
-    steps: int = Field(ge=2)
+    steps: int = Field(ge=2, le=1000)
     """Sampling steps."""
 
 

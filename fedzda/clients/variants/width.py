@@ -64,7 +64,7 @@ class Width(Form):
         self._skeletons: dict[tuple[int, ...], nn.Module] = {}
         try:
             self._cost = measured(self.build(model, Turn(0, 0, 1, training=False)), image)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise UserError(
                 f"the model cannot be made narrower: with {config.ratio:g} of its channels it "
                 f"fails ({error}). Choose variant 'full', or another model."

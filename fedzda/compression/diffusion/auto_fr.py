@@ -17,7 +17,7 @@ from torch import nn
 from fedzda.base import UserError
 from fedzda.compression.diffusion.calls import first_argument, tensor_of, with_tensor
 from fedzda.compression.diffusion.config import AutoFRConfig, FRDiffConfig
-from fedzda.compression.diffusion.sampling import ddim_scheduler
+from fedzda.compression.diffusion.sampling import ddim_scheduler, ddim_step
 from fedzda.compression.diffusion.targets import Mode, find_targets, refuse_foreign, remove_hooks
 
 _HOOK = "fedzda-auto-fr"
@@ -171,5 +171,5 @@ def _through(
         if logits is not None and number:
             soft = torch.sigmoid(logits[number - 1])
             gates.open = soft.round().detach() + soft - soft.detach()
-        x = scheduler.step(tensor_of(model(x, t, **conditions)), t, x).prev_sample
+        x = ddim_step(scheduler, number, x, tensor_of(model(x, t, **conditions)))
     return x

@@ -29,6 +29,8 @@ def density(real_ND: torch.Tensor, made_MD: torch.Tensor, neighbours: int = 5) -
     A neighbourhood reaches as far as the ``neighbours``-th nearest other real vector. About 1 for
     another sample of the real distribution; more if made vectors crowd in dense places.
     """
+    if len(real_ND) < 2:
+        return float("nan")
     real, made = real_ND.double(), made_MD.double()
     among_real = torch.cdist(real, real)
     among_real.fill_diagonal_(float("inf"))

@@ -1,7 +1,8 @@
 """Deterministic DDIM (Song et al. 2021, arXiv 2010.02502, equation 12 with sigma 0), as a function.
 
-diffusers' scheduler does the arithmetic. Time steps are *trailing*: ``T - 1, T - 1 - T/N, …``, so
-that the first one is pure noise and steps of N/2 are every other step of N.
+Time steps are *trailing*: ``T - 1, T - 1 - T/N, …``, so that the first one is pure noise and steps
+of N/2 are every other step of N. They are those of diffusers' scheduler; its own ``step`` goes
+``T // N`` time steps down, which is another place than the next one where N does not divide T.
 """
 
 from __future__ import annotations
@@ -49,6 +50,20 @@ def ddim_scheduler(steps: int, clip: bool = False, train_steps: int = 1000) -> A
     return scheduler
 
 
+def ddim_step(
+    scheduler: Any, number: int, x_NCHW: torch.Tensor, noise_NCHW: torch.Tensor
+) -> torch.Tensor:
+    """From time step ``number`` of :func:`ddim_scheduler` to the next one, or to the image."""
+    t, after = scheduler.timesteps[number], scheduler.timesteps[number + 1 : number + 2]
+    here = scheduler.alphas_cumprod[t]
+    there = scheduler.alphas_cumprod[after[0]] if len(after) else scheduler.final_alpha_cumprod
+    image = (x_NCHW - (1 - here) ** 0.5 * noise_NCHW) / here**0.5
+    if scheduler.config.clip_sample:
+        image = image.clamp(-1, 1)
+    lower: torch.Tensor = there**0.5 * image + (1 - there) ** 0.5 * noise_NCHW
+    return lower
+
+
 def sample(
     denoiser: Denoiser,
     noise_NCHW: torch.Tensor,
@@ -70,9 +85,10 @@ def sample(
     """
     used = ddim_scheduler(steps, clip) if scheduler is None else scheduler
     x = noise_NCHW
-    for t in used.timesteps:
+    for number, t in enumerate(used.timesteps):
         noise = tensor_of(denoiser(x, t, **conditions))
-        x = used.step(noise, t, x).prev_sample
+        own = scheduler is None
+        x = ddim_step(used, number, x, noise) if own else used.step(noise, t, x).prev_sample
     return x
 
 
@@ -110,15 +126,15 @@ def trajectory_points(
     scheduler = ddim_scheduler(steps, clip)
     kept = scheduler.alphas_cumprod.to(noise_NCHW)
     points, times, x = [], [], noise_NCHW
-    stride = scheduler.config.num_train_timesteps // steps
-    for t in scheduler.timesteps:
+    after = [*scheduler.timesteps[1:].tolist(), -1]
+    for number, t in enumerate(scheduler.timesteps):
         noise = tensor_of(denoiser(x, t))
         image = (x - (1 - kept[t]).sqrt() * noise) / kept[t].sqrt()
         image = image.clamp(-1, 1) if clip else image
-        back = torch.randint(stride, (len(x),), generator=rng)
-        time = (t - back).clamp(min=0).to(x.device)
+        back = torch.randint(int(t) - after[number], (len(x),), generator=rng)
+        time = (t - back).to(x.device)
         share = kept[time].view(-1, 1, 1, 1)
         points.append(share.sqrt() * image + (1 - share).sqrt() * noise)
         times.append(time)
-        x = scheduler.step(noise, t, x).prev_sample
+        x = ddim_step(scheduler, number, x, noise)
     return torch.cat(points), torch.cat(times)

@@ -42,10 +42,24 @@ def compare(
 
     comparison = compare_runs(runs, baseline)
     typer.echo(comparison.text())
-    if local is not None:
-        from fedzda.platform.gains import sentence
-
-        typer.echo("\n" + "\n".join(sentence(run, local) for run in runs))
     for path in export or []:
         write(comparison, path)
         typer.echo(f"wrote {path}")
+    if local is not None:
+        _tell_gains(runs, local)
+
+
+def _tell_gains(runs: list[Path], local: Path) -> None:
+    """A line for every run; then what is wrong with those that cannot be compared, if any."""
+    from fedzda.base import UserError
+    from fedzda.platform.gains import sentence
+
+    problems: list[str] = []
+    typer.echo("")
+    for run in runs:
+        try:
+            typer.echo(sentence(run, local))
+        except UserError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise UserError(*problems)

@@ -52,7 +52,11 @@ def _machine() -> list[tuple[str, str]]:
         ("cache folder", f"{cache} ({_cache_state(cache)})"),
     ]
     data = os.environ.get("FEDZDA_DATA")
-    gone = "" if not data or Path(data).is_dir() else " (there is NO such folder)"
+    gone = (
+        ""
+        if not data or Path(os.path.expandvars(data)).expanduser().is_dir()
+        else " (there is NO such folder)"
+    )
     rows.append(("FEDZDA_DATA", f"{data}{gone}" if data else _UNSET))
     return rows
 

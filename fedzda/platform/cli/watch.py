@@ -91,11 +91,14 @@ def read_status(folder: Path) -> dict[str, Any]:
     try:
         status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(
-            f"'{path}' is not readable JSON: {error}. Go on with the run, which writes it anew: "
-            f"fedzda resume {folder}"
-        ) from error
+        raise UserError(f"'{path}' is not readable JSON: {error}. {_way_out(folder)}") from error
     return {**status, "age": max(0.0, time.time() - path.stat().st_mtime)}
+
+
+def _way_out(folder: Path) -> str:
+    if (folder / "summary.json").is_file():
+        return f"The run is finished; look at it with: fedzda report {folder}"
+    return f"Go on with the run, which writes it anew: fedzda resume {folder}"
 
 
 def state_of(status: dict[str, Any]) -> str:

@@ -77,12 +77,13 @@ def _groups(runs: list[Measured]) -> list[Group]:
 def _labels(gathered: list[list[Measured]]) -> list[str]:
     """Names; those that several groups have with the strategy, where it tells them apart."""
     names = [own[0].name for own in gathered]
-    full = [f"{own[0].name} ({own[0].config.get('strategy.name')})" for own in gathered]
+    used = [own[0].config.get("strategy.name") for own in gathered]
+    full = [f"{name} ({kind})" if kind else name for name, kind in zip(names, used, strict=True)]
     told = []
     for i, (name, longer) in enumerate(zip(names, full, strict=True)):
         number = names[: i + 1].count(name)
         equal = [other for other, own in zip(full, names, strict=True) if own == name]
-        distinct = len(set(equal)) == len(equal)
+        distinct = len(set(equal)) == len(equal) and name not in equal
         told.append(name if len(equal) == 1 else longer if distinct else f"{name} #{number}")
     return told
 

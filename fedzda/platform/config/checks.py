@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fedzda.base import StrictConfig
+from fedzda.platform import plugins
 from fedzda.platform.config import (
     DevicesConfig,
     ScenarioConfig,
@@ -14,6 +15,7 @@ from fedzda.platform.config import (
 )
 from fedzda.platform.config.problems import Problem, block_at
 from fedzda.platform.config.yaml_loader import KeyPath
+from fedzda.platform.report.units import metric
 
 
 def cross_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -98,7 +100,7 @@ def _heterogeneity_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> 
             "group by majority-label or device.",
         )
     task = _value(model, raw, ("task", "name"))
-    if isinstance(by, str) and isinstance(task, str) and task != "classification":
+    if isinstance(by, str) and task != "classification" and plugins.ours("tasks", task):
         yield Problem(
             ("evaluate", "groups"),
             f"'evaluate.groups' compares the recognition of classes, and 'task.name' is '{task}'. "
@@ -174,7 +176,16 @@ def _strategy(model: type[StrictConfig], raw: Mapping[str, Any]) -> type[StrictC
 
 
 def _stop_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Rules that look at a metric need an evaluation."""
+    """Rules that look at a metric need an evaluation, and a target that can be reached."""
+    target = _value(model, raw, ("stop", "target"))
+    if isinstance(target, int | float) and target > 1:
+        name = _value(model, raw, ("stop", "metric")) or _primary(model, raw)
+        if isinstance(name, str) and metric(name).fraction:
+            yield Problem(
+                ("stop", "target"),
+                f"'stop.target' should be at most 1, as '{name}' is a share (got {target:g}). "
+                f"Write {target / 100:g} for {target:g} %.",
+            )
     if _value(model, raw, ("evaluate", "every")) != 0:
         return
     for key in ("patience", "target"):
@@ -185,6 +196,15 @@ def _stop_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[
                 f"'stop.{key}' needs an evaluation, and 'evaluate.every' is 0 (got {value}). "
                 f"Set evaluate.every to 1 or more, or leave stop.{key} out.",
             )
+
+
+def _primary(model: type[StrictConfig], raw: Mapping[str, Any]) -> str | None:
+    """The primary metric of the task; None where the task is not known by name."""
+    name = _value(model, raw, ("task", "name"))
+    if not isinstance(name, str) or name not in plugins.entries("tasks"):
+        return None
+    primary: str | None = getattr(plugins.load("tasks", name), "primary", None)
+    return primary
 
 
 def _privacy_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:

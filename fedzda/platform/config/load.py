@@ -120,7 +120,6 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
     path, label = find_source(source)
     document = load_file(path, label)
     folder = folder_of(path)
-    plugins.add_plugin_folder(folder)
     sources = Sources(label, dict(document.lines))
     repeated = [Problem((), sentence, line=line) for line, sentence in document.problems]
     data = {} if document.data is None else document.data
@@ -131,6 +130,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
     if "stages" in data and "strategy" not in data:
         raise UserError(_is_life(label))
     data, unusable = apply_overrides(data, overrides, sources)
+    plugins.add_plugin_folder(folder, data)
     data = _lists_as_blocks(data, sources)
     not_applied = [Problem((), sentence, override=text) for text, sentence in unusable]
     config, problems = _validate(data)

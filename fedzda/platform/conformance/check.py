@@ -91,9 +91,9 @@ def check(
 def _base(simulation: str | Path | None) -> tuple[Mapping[str, Any], Path]:
     if simulation is None:
         return DIGITS, Path.cwd()
-    load_config(simulation)  # with all that is wrong with it
+    folder = load_config(simulation).folder  # with all that is wrong with it
     path, label = find_source(simulation)
-    return load_file(path, label).data, path.parent.resolve()
+    return load_file(path, label).data, folder
 
 
 def _findings(bench: Bench) -> Iterator[Finding]:

@@ -124,8 +124,11 @@ def _decode(item: RawImage) -> Image.Image:
                 "must lie in 0 to 65535; store it with 8 or 16 bits."
             )
         return Image.fromarray((levels // 257).astype(np.uint8))
-    if picture.mode == "F":  # Pillow would cut values in [0, 1] to 0 and 1 of 255
-        return _picture(_to_uint8(np.asarray(picture), item.where))
+    if picture.mode == "F":
+        levels = np.asarray(picture)
+        if 1 < levels.max() <= 255 and levels.min() >= 0:
+            return Image.fromarray(levels.round().astype(np.uint8))
+        return _picture(_to_uint8(levels, item.where))  # Pillow would cut these to 0 and 1 of 255
     if _EXIF_ORIENTATION in picture.getexif():
         return ImageOps.exif_transpose(picture)
     return picture

@@ -123,7 +123,7 @@ def _partitioner(config: DataConfig, columns: dict[str, Array]) -> Any:
 
 def _as_partition(dealt: Any, config: DataConfig) -> Partition:
     """What a partitioner returned, which may be the user's own."""
-    arrays = dealt[:2] if isinstance(dealt, tuple) else ()
+    arrays = dealt[:2] if isinstance(dealt, tuple | list) else ()
     if len(arrays) == 2 and all(np.ndim(array) == 1 for array in arrays):
         indices, offsets = map(np.asarray, arrays)
         return Partition(indices, offsets, *dealt[2:])

@@ -86,8 +86,8 @@ def load_life(
         UserError: With every problem found.
     """
     folder = folder.resolve() if folder else folder_of(path)
-    plugins.add_plugin_folder(folder)
     document = load_file(path, path.name)
+    plugins.add_plugin_folder(folder, [document.data, *overrides])
     sources = Sources(path.name, dict(document.lines))
     config = _read(document, sources, [*(fast or []), *overrides])
     made: dict[str, StageConfig] = {}

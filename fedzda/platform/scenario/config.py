@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fedzda.platform.config import ScenarioConfig, SimulationConfig, TargetConfig
+from fedzda.platform import plugins
+from fedzda.platform.config import ScenarioConfig, SimulationConfig
 
 
 class ClassIncrementalConfig(ScenarioConfig):
@@ -47,11 +48,12 @@ class ClassIncrementalConfig(ScenarioConfig):
     def problems_in(self, whole: SimulationConfig) -> Iterator[tuple[str, str]]:
         """Task and strategy have to know classes and phases."""
         task: Any = whole.task
-        if not isinstance(task, TargetConfig) and task.name != "classification":
+        name = getattr(task, "name", None)
+        if name != "classification" and plugins.ours("tasks", name):
             yield (
                 "scenario",
-                f"'scenario' lets classes arrive in phases, and 'task.name' is '{task.name}'. Set "
-                "it to 'classification', or leave scenario out.",
+                f"'scenario' lets classes arrive in phases, and 'task.name' is '{name}'. Set it to "
+                "'classification', or leave scenario out.",
             )
         strategy: Any = whole.strategy
         name = getattr(strategy, "name", "of your own")

@@ -19,9 +19,10 @@ from fedzda.platform.simulation import Simulation
 
 def main(config: str, folder: str) -> int:
     """Run the simulation of a resolved file; relative paths in it start at ``folder``."""
-    plugins.add_plugin_folder(Path(folder))
+    data = load_file(Path(config)).data
+    plugins.add_plugin_folder(Path(folder), data)
     try:
-        checked = from_dict(load_file(Path(config)).data, source=config)
+        checked = from_dict(data, source=config)
         run = Simulation.build(checked, Path(folder)).run()
     except FedzdaError as error:
         print(error, file=sys.stderr)

@@ -63,7 +63,7 @@ def load_sweep(source: str) -> Sweep:
     if problems:
         raise UserError(*problems)
     base, folder = _base(config, path)
-    plugins.add_plugin_folder(folder)
+    plugins.add_plugin_folder(folder, [document.data, base])
     return Sweep(source, config, base, folder)
 
 
@@ -84,7 +84,7 @@ def _find(source: str) -> Path:
 
 def _base(config: SweepConfig, path: Path) -> tuple[dict[str, Any], Path]:
     if isinstance(config.base, dict):
-        return config.base, path.parent.resolve()
+        return config.base, folder_of(path)
     beside = path.parent / config.base
     found, label = (beside, config.base) if beside.is_file() else find_source(config.base)
     document = load_file(found, label)

@@ -99,13 +99,14 @@ def run_cells(
     """
     for cell in cells:  # before anything is run that could then not be kept
         make_folder(result_path(sweep, cell).parent, "results")
+    share = max(1, cores() // max(1, min(jobs, len(cells))))
     waiting = list(zip(cells, write_configs(sweep, cells), strict=True))
     running: list[_Job] = []
     failures: list[Failure] = []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_start(sweep, *waiting.pop(0), max(1, cores() // jobs)))
+                running.append(_start(sweep, *waiting.pop(0), share))
             ended = [job for job in running if job.process.poll() is not None]
             for job in ended:
                 running.remove(job)

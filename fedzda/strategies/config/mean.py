@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from fedzda.platform import plugins
 from fedzda.platform.config import SimulationConfig, StrategyConfig
 
 
@@ -31,7 +32,7 @@ class MeanConfig(StrategyConfig):
     def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
         """A task or a way of sampling that the method can do nothing with."""
         task = getattr(whole.task, "name", None)
-        if self.classifies and task not in (None, "classification"):
+        if self.classifies and task != "classification" and plugins.ours("tasks", task):
             yield (
                 "strategy.name",
                 f"'strategy.name' is '{self.name}', which {self.classifies}, and 'task.name' is "

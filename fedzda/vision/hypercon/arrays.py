@@ -21,6 +21,8 @@ Weight = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 _HOLE_FROM = 128
+_COLOURS = {2: 1, 4: 3}
+"""Channels before that of opacity, by how many there are."""
 """Smallest 8-bit value of a mask that is hole."""
 _FAR_OUT = 10
 """No noise on pixels in [0, 1] reaches so far: such frames are on another scale."""
@@ -72,13 +74,19 @@ def _check_type(array: npt.NDArray[Any], index: int) -> None:
         )
 
 
-def as_hole(found: npt.NDArray[Any], index: int, size: tuple[int, int]) -> Hole:
+def as_hole(found: npt.NDArray[Any], index: int, size: tuple[int, int], exact: bool = True) -> Hole:
     """The hole of a caller's mask: bool, or numbers of which 128 and more are hole.
 
     A coloured mask is hole where any colour is.
 
+    Args:
+        found: The mask, ``(H, W)`` or ``(H, W, C)``.
+        index: Its number in the clip.
+        size: Height and width of the frames.
+        exact: False for masks from a video file, whose codec leaves ones where nothing is.
+
     Raises:
-        UserError: Its size is not that of the frames, or its numbers end at 1.
+        UserError: Its size is not that of the frames, or its exact numbers end at 1.
     """
     mask = np.asarray(found)
     if mask.shape[:2] != size or mask.ndim > 3:
@@ -87,10 +95,10 @@ def as_hole(found: npt.NDArray[Any], index: int, size: tuple[int, int]) -> Hole:
             "of the frames' size for every frame."
         )
     if mask.ndim == 3:
-        mask = mask[:, :, :3].max(axis=2)  # the fourth would be opacity
+        mask = mask[:, :, : _COLOURS.get(mask.shape[2], 3)].max(axis=2)
     if mask.dtype == np.bool_:
         return mask
-    if 0 < mask.max(initial=0) <= 1:
+    if exact and 0 < mask.max(initial=0) <= 1:
         raise UserError(
             f"mask {index} has numbers from 0 to 1, of which none is hole: numbers of {_HOLE_FROM} "
             "and more are. Give bool, or multiply by 255."

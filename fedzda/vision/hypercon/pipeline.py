@@ -32,6 +32,7 @@ from fedzda.vision.hypercon.interpolate import FlowInterpolator, Interpolator, h
 from fedzda.vision.hypercon.occlusion import likeness, visible
 from fedzda.vision.hypercon.pooling import pool
 from fedzda.vision.hypercon.translate import ImageModel, translate
+from fedzda.vision.hypercon.video import VideoFile
 from fedzda.vision.hypercon.warp import in_view, resized_flow, warp
 
 Video = Iterable[npt.NDArray[Any]]
@@ -237,7 +238,7 @@ def _inputs(video: Video, masks: Video | None) -> Iterator[tuple[Frame, Hole | N
             )
         frame = as_frame(found, index, size)
         size = (frame.shape[0], frame.shape[1])
-        hole = as_hole(mask, index, size)
+        hole = as_hole(mask, index, size, exact=not isinstance(masks, VideoFile))
         yield fill(frame, hole), hole
 
 

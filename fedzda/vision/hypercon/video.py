@@ -152,11 +152,7 @@ class ClipWriter:
     def _opened(self, pixels: Pixels) -> cv2.VideoWriter:
         if self._writer is None:
             height, width = pixels.shape[:2]
-            if height % 2 or width % 2:  # OpenCV would cut off a row or column and say nothing
-                raise UserError(
-                    f"the frames have {width}x{height} pixels, and a video file ('{self.path}') "
-                    "holds even numbers only. Give a name without a suffix: a folder of PNG files."
-                )
+            check_sides(self.path, height, width)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             code = cv2.VideoWriter.fourcc(*VIDEOS[self.path.suffix.lower()])
             size = (pixels.shape[1], pixels.shape[0])
@@ -187,3 +183,13 @@ def check_target(path: Path) -> None:
         )
     if path.exists():
         raise UserError(f"the result is to be '{path}', which exists already. Name a new one.")
+
+
+def check_sides(path: Path, height: int, width: int) -> None:
+    """Raises UserError if ``path`` is a file and a side odd: OpenCV would cut off a row or column
+    and say nothing."""
+    if path.suffix and (height % 2 or width % 2):
+        raise UserError(
+            f"the frames have {width}x{height} pixels, and a video file ('{path}') holds even "
+            "numbers only. Give a name without a suffix: a folder of PNG files."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from typing import Any
 
 import torch
@@ -127,3 +128,18 @@ def test_a_traced_model_has_the_order_in_which_it_was_written() -> None:
     pool_first(swapped)
     found = [describe(prepare(trace(own, image), QuantizeConfig())) for own in (plain, swapped)]
     assert found[0] == found[1]
+
+
+def test_models_are_stored_as_they_were_written_and_copied_as_they_are() -> None:
+    model, images = network(), torch.randn(2, 1, 16, 16)
+    model(images)  # settles the lazy layer
+    pool_first(model)
+    stored = io.BytesIO()
+    torch.save(model, stored)
+    stored.seek(0)
+    found = torch.load(stored, weights_only=False)  # made two lines above
+    assert type(found) is nn.Sequential
+    assert torch.equal(found(images), model(images))
+    copied = copy.deepcopy(model)
+    assert kinds(copied, images) == kinds(model, images) != kinds(found, images)
+    assert copied[0].weight is not model[0].weight

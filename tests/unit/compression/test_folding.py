@@ -151,3 +151,38 @@ def test_a_weight_that_two_layers_share_is_folded_in_one():
     x = torch.randn(3, 3, 8, 8)
     folded = fold_batch_norm(shaken(model), image)
     torch.testing.assert_close(folded(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_are_computed_leave_the_model_as_it_was(image):
+    """A copy shares the class that torch makes for such a layer with the original."""
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 4, 8))
+    model = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)).eval()
+    model.requires_grad_(False)
+    x = torch.randn(2, *image.shape)
+    before = model(x)
+    traced = trace(model, image)
+    torch.testing.assert_close(traced(x), before)
+    assert torch.equal(model(x), before)
+    assert "0.weight" in dict(traced.named_parameters())  # and no buffer, which never learns
+
+
+def test_weights_made_before_every_call_are_refused(image):
+    with pytest.warns(FutureWarning):
+        layer = nn.utils.weight_norm(nn.Conv2d(2, 3, 8))
+    model = nn.Sequential(layer, nn.Flatten()).eval()
+    with pytest.raises(UserError, match=r"layer '0' is computed anew .*remove_weight_norm"):
+        trace(model, image)
+
+
+def test_shuffled_pixels_are_a_module_however_they_are_written(image):
+    class Shuffles(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 8, 3, padding=1)
+
+        def forward(self, x):
+            return nn.functional.pixel_shuffle(self.conv(x), 2)
+
+    traced = trace(Shuffles().eval(), image)
+    assert any(isinstance(module, nn.PixelShuffle) for module in traced.modules())

@@ -255,3 +255,38 @@ def test_a_rare_class_need_not_be_in_the_first_batch(model, image, pixels, rng):
     labels[0] = 1
     options = {"stage": "qat", "distillation": DistillationConfig(steps=1, batch_size=2)}
     assert len(quantize(model, image, config(**options), Images(pixels, labels), rng).losses) == 1
+
+
+def test_learned_rounding_of_a_weight_that_two_layers_share(image, pixels, rng):
+    """Rounding the first must not put the second on its grid."""
+
+    def errors(shared):
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(2, 2, 3, padding=1) for _ in range(2)]
+        layers[1].load_state_dict(layers[0].state_dict())
+        if shared:
+            layers[1].weight = layers[0].weight
+        model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 3)).eval()
+        options = {"stage": "adaround", "rounding": RoundingConfig(steps=40)}
+        found = quantize(model, image, config(3, **options), pixels, rng.manual_seed(0))
+        return [(row.error_nearest, row.error_learned) for row in found.rounded]
+
+    assert errors(shared=True) == errors(shared=False)
+
+
+def test_learned_rounding_of_a_layer_that_serves_maps_of_two_sizes(image, pixels, rng):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.last = nn.Conv2d(2, 2, 3, padding=1), nn.Linear(2, 3)
+
+        def forward(self, x):
+            fine = self.conv(x)
+            coarse = self.conv(nn.functional.avg_pool2d(fine, 2))
+            return self.last(coarse.mean(dim=(2, 3)) + fine.mean(dim=(2, 3)))
+
+    options = {"stage": "adaround", "rounding": RoundingConfig(steps=200)}
+    torch.manual_seed(0)
+    done = quantize(Twice().eval(), image, config(3, **options), pixels, rng)
+    first = done.rounded[0]
+    assert first.error_learned < first.error_nearest

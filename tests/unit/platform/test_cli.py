@@ -236,6 +236,9 @@ def test_doctor_tells_of_folders_that_cannot_be_used(folder, monkeypatch):
     found = call("doctor").output
     assert "NOT writable: set FEDZDA_CACHE to another folder" in found
     assert f"{folder / 'nowhere'} (there is NO such folder)" in found
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("FEDZDA_DATA", "~")
+    assert "NO such folder" not in call("doctor").output
 
 
 @pytest.mark.parametrize(

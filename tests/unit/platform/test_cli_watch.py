@@ -115,3 +115,10 @@ def test_another_folder_is_the_users_error(tmp_path):
     result = call(tmp_path)
     assert result.exit_code == 2
     assert "is not a run folder" in result.output
+
+
+def test_a_damaged_status_of_a_finished_run_is_no_reason_to_go_on(folder):
+    (folder.path / "status.json").write_text("{")
+    assert f"fedzda resume {folder.path}" in call(folder.path, "--once").output
+    (folder.path / "summary.json").write_text("{}")
+    assert f"look at it with: fedzda report {folder.path}" in call(folder.path, "--once").output

@@ -66,3 +66,14 @@ def test_the_gain_is_in_the_metric_of_the_run(tmp_path, metric, told):
         pd.read_parquet(part).assign(metric=metric).to_parquet(part)
         (path / "summary.json").write_text(json.dumps({"metrics": {"loss": {}, metric: {}}}))
     assert told in sentence(run, local)
+
+
+def test_keys_that_deal_nothing_out_make_no_other_data(tmp_path):
+    run = folder(tmp_path / "fed", {1: {0: 0.5}})
+    local = folder(tmp_path / "local", {1: {0: 0.5}})
+    (run / "config.yaml").write_text("data: {clients: 4, missing_classes: allow, attribute: skin}")
+    (local / "config.yaml").write_text("data: {clients: 4, missing_classes: fail}")
+    assert gain_over_local(run, local)["n"] == 1
+    (local / "config.yaml").write_text("data: {clients: 5}")
+    with pytest.raises(UserError, match=r"hold other data, .*data.clients is 4 and 5"):
+        gain_over_local(run, local)

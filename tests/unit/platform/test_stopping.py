@@ -10,7 +10,7 @@ from fedzda.platform import checkpoint as checkpoints
 from fedzda.platform.config import StopConfig
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.engines.inline import InlineEngine
-from fedzda.platform.resume import reopen
+from fedzda.platform.resume import begin, reopen
 from fedzda.platform.runs import RunFolder
 from fedzda.platform.simulation import Simulation
 from fedzda.platform.stopping import Stopping
@@ -45,13 +45,6 @@ def test_an_improvement_must_exceed_min_delta_over_the_best_so_far():
 
 def test_the_target_counts_when_it_is_reached_or_passed():
     assert feed({"target": 0.6}, [row(0.5), row(0.6), row(0.9)]) == ("target", 2)
-
-
-def test_a_share_cannot_reach_more_than_one():
-    with pytest.raises(UserError, match=r"stop.target is 95, .* at most 1. Write 0.95 for 95 %"):
-        Stopping(StopConfig(target=95), "accuracy", {})
-    Stopping(StopConfig(target=31), "psnr", {})
-    Stopping(StopConfig(target=2.5), "loss", {})
 
 
 def test_a_loss_gets_better_downwards():
@@ -202,7 +195,8 @@ def test_rounds_whose_figures_are_lost_are_played_again(tmp_path, caplog):
 
 def test_a_lifted_rule_stays_lifted_where_no_checkpoint_was_made_since(tmp_path):
     run = simulate(tmp_path, {"patience": 1, "min_delta": 1.0})
-    reopen(run, 4)  # and interrupted before the next checkpoint
+    config, folder, _, latest = reopen(run, 4)
+    begin(config, folder, latest, changed=True)  # and interrupted before the next checkpoint
     again = Simulation.resume(run.path)
     assert again.summary["rounds"] == 4
     assert again.summary["stopped"] is None
@@ -232,3 +226,53 @@ def test_time_on_the_way_is_part_of_training_and_counts_once(tmp_path):
     seconds = simulation.run().summary["seconds"]
     assert seconds["transfer"] >= 2000
     assert seconds["total"] < 1000
+
+
+def test_a_share_cannot_reach_more_than_one(tmp_path):
+    words = r"'stop.target' should be at most 1, as 'accuracy' is a share \(got 95\). Write 0.95"
+    with pytest.raises(UserError, match=words):
+        simulate(tmp_path, {"target": 95})
+    with pytest.raises(UserError, match=words):
+        simulate(tmp_path, {"target": 95, "metric": "accuracy"})
+    loss = simulate(tmp_path, {"target": 2.5, "metric": "loss"}, rounds=1)
+    assert loss.summary["rounds"] == 1
+
+
+def test_a_rule_lifted_stays_lifted_where_older_rounds_are_played_again(tmp_path):
+    every_round = {"every": 1, "keep": 6}
+    run = simulate(tmp_path, {"target": 0.01}, rounds=6, checkpoint=every_round)
+    assert run.summary["rounds"] == 1
+    Simulation.resume(run.path, rounds=4)
+    file = run.path / "rounds.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join([lines[0], *lines[2:]]), encoding="utf-8")
+    again = Simulation.resume(run.path, rounds=5)
+    assert again.summary["stopped"] is None
+    assert again.rounds["round"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_checkpoints_of_rounds_to_be_played_again_are_no_more(tmp_path):
+    """Until then others would read the newest of them: model, start_from, trackers."""
+    run = simulate(tmp_path, {}, rounds=4, checkpoint={"every": 1, "keep": 4})
+    file = run.path / "rounds.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[:2]), encoding="utf-8")
+    config, folder, _, latest = reopen(run, 6)
+    assert (latest.round, checkpoints.newest_round(folder.checkpoints)) == (2, 4)
+    assert (run.path / "summary.json").exists()
+    begin(config, folder, latest, changed=True)
+    assert checkpoints.newest_round(folder.checkpoints) == 2
+    assert (folder.checkpoints / "latest").read_text().strip() == "round-000002"
+
+
+def test_a_run_that_cannot_go_on_loses_nothing(tmp_path, monkeypatch):
+    run = simulate(tmp_path, {}, rounds=1)
+
+    def fail(*_):
+        raise UserError("the data are gone")
+
+    monkeypatch.setattr(Simulation, "build", fail)
+    with pytest.raises(UserError, match="the data are gone"):
+        Simulation.resume(run.path, rounds=2)
+    assert (run.path / "summary.json").exists()
+    assert run.config.rounds == 1

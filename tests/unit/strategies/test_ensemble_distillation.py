@@ -1,5 +1,6 @@
 """When the server distils, and what a lesson changes."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,3 +61,12 @@ def test_a_lesson_changes_its_students_alone(titles):
     assert all(torch.equal(value, again.arrays[name]) for name, value in learned.arrays.items())
     further = distil(handler, lesson(titles, state=learned.generator))
     assert any(not torch.equal(v, further.generator[n]) for n, v in learned.generator.items())
+
+
+def test_what_dropout_draws_depends_on_the_round():
+    handler = SimpleNamespace(image=DIGIT, build_model=build_model)
+    seeds = []
+    for round_ in (5, 6, 5):
+        distil(handler, replace(lesson([None]), key=(0, round_)))
+        seeds.append(torch.initial_seed())
+    assert seeds[0] == seeds[2] != seeds[1]

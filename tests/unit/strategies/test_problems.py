@@ -4,6 +4,7 @@ import pytest
 from torch import nn
 
 from fedzda.base import UserError
+from fedzda.platform.catalog import CATALOG, Entry
 from fedzda.platform.cli.fast import fast_overrides
 from fedzda.platform.config.load import from_dict
 from fedzda.platform.config.overrides import Sources, apply_overrides
@@ -79,3 +80,35 @@ def test_moon_needs_a_linear_layer():
     Moon(MoonConfig()).check(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
     with pytest.raises(UserError, match="the model has none"):
         Moon(MoonConfig()).check(nn.Conv2d(1, 2, 3))
+
+
+FOCAL = """
+from typing import Literal
+
+from fedzda.clients.tasks.classification import Classification
+from fedzda.clients.tasks.config import ClassificationConfig
+
+
+class FocalConfig(ClassificationConfig):
+    name: Literal["focal"] = "focal"
+
+
+class Focal(Classification):
+    Config = FocalConfig
+"""
+
+
+@pytest.mark.parametrize("name", FOR_CLASSIFIERS)
+def test_tasks_of_plug_ins_are_taken_on_trust(name, tmp_path, monkeypatch):
+    (tmp_path / "focal_of_a_plug_in.py").write_text(FOCAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(CATALOG["tasks"], "focal", Entry("focal_of_a_plug_in:Focal", "a plug-in"))
+    config = from_dict({**RAW, "strategy": {"name": name}, "task": {"name": "focal"}})
+    assert config.task.name == "focal"
+    groups = {"groups": {"by": "majority-label"}}
+    from_dict(
+        {**RAW, "strategy": {"name": "fed-avg"}, "task": {"name": "focal"}, "evaluate": groups}
+    )
+    with pytest.raises(UserError, match=r"'evaluate\.groups' compares the recognition of classes"):
+        from_dict({**RAW, "strategy": {"name": "fed-avg"}, "task": {"name": "diffusion"},
+                   "evaluate": groups})  # fmt: skip

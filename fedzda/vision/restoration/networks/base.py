@@ -43,7 +43,10 @@ class RestorationModel(nn.Module, ABC):
 
 
 def _check_map(model: nn.Module, given: tuple[torch.Tensor, ...], channels: int) -> None:
-    """Raise UserError for images without their noise map."""
+    """Raise UserError for images without their noise map; a network around this one is traced with
+    something else than tensors."""
+    if not given or not isinstance(given[0], torch.Tensor):
+        return
     found = given[0].shape[1]
     if found != 2 * channels:
         raise UserError(

@@ -158,3 +158,13 @@ def test_wrong_input_is_a_sentence(folder, arguments, sentence):
     result = call(*arguments)
     assert result.exit_code == 2, result.output
     assert sentence in result.output
+
+
+def test_frames_that_a_video_file_cannot_hold_are_refused_before_any_work(folder):
+    (folder / "odd").mkdir()
+    for t in range(2):
+        write_picture(folder / "odd" / f"{t}.png", np.zeros((41, 51, 3), np.uint8))
+    result = call("odd", "--out", "a.mp4")  # trains a network first, if nobody looks
+    assert result.exit_code == 2
+    assert "the frames have 51x41 pixels, and a video file ('a.mp4')" in result.output
+    assert "training" not in result.output

@@ -276,6 +276,12 @@ def test_models_that_cannot_be_cut_say_where(model, words):
         Width(WidthConfig(), model(), DIGIT)
 
 
+def test_a_norm_that_would_be_left_with_one_number_is_refused():
+    model = LeNetBN(1, 10, (8, 8), width=2, norm="group")
+    with pytest.raises(UserError, match=r"cannot be made narrower: with 0\.125 of its channels"):
+        Width(WidthConfig(ratio=0.125), model, DIGIT)
+
+
 @pytest.mark.parametrize("count", [1, 2, 257])
 def test_static_statistics_of_few_images(count):
     """A last batch of one image would have no variance behind the last pooling."""

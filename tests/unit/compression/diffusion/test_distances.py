@@ -42,3 +42,7 @@ def test_density_is_about_one_for_the_same_distribution():
     real, made = (torch.randn(400, 2, generator=source) for _ in range(2))
     assert density(real, made) == pytest.approx(1, abs=0.1)
     assert density(real, made + 50) == 0
+
+
+def test_density_of_a_single_real_vector_is_not_known():
+    assert np.isnan(density(torch.zeros(1, 4), torch.zeros(3, 4)))

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 from scipy import stats
 
 from fedzda.base import UserError
@@ -95,6 +96,17 @@ def test_equal_names_are_told_apart_by_the_strategy(runs, tmp_path):
     found = compare_runs([runs / "a0", made, runs / "b0"])
     names = ["fed-zdac-digits (fed-zdac)", "fed-zdac-digits (fed-prox)", "fed-avg-digits"]
     assert found.labels == names
+
+
+def test_equal_names_without_a_strategy_are_numbered(runs, tmp_path):
+    """Flower apps have none."""
+    copy = tmp_path / "c"
+    shutil.copytree(runs / "a0", copy)
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    del config["strategy"]
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    found = compare_runs([runs / "a0", copy])
+    assert found.labels == ["fed-zdac-digits #1", "fed-zdac-digits #2"]
 
 
 def test_a_repeated_run_narrows_nothing(runs, tmp_path):

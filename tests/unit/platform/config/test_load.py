@@ -387,6 +387,9 @@ def test_shipped_files_look_up_relative_paths_in_the_working_directory(tmp_path,
     assert loaded.folder == tmp_path
     assert str(tmp_path) in sys.path
     (tmp_path / "deeper").mkdir()
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(tmp_path)])
+    assert load_config("quickstart").folder == tmp_path
+    assert str(tmp_path) not in sys.path  # in which a queue.py would hide Python's own
     copy = tmp_path / "deeper" / "mine.yaml"
     copy.write_text(shipped()["quickstart"].read_text())
     assert load_config(copy).folder == tmp_path / "deeper"

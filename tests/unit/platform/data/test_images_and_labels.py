@@ -149,6 +149,8 @@ def test_files_of_floats_keep_their_grey_levels(tmp_path: Path):
     Image.fromarray(np.array([[0, 70_000]], dtype=np.int32)).save(tmp_path / "c.tif")
     with pytest.raises(UserError, match=r"row 0 holds grey values from 0 to 70000: they must lie"):
         standard([tmp_path / "c.tif"])
+    Image.fromarray(240 * levels).save(tmp_path / "d.tif")
+    assert standard([tmp_path / "d.tif"])[0, 0].tolist() == [[0, 120], [60, 240]]
     Image.fromarray(4000 * levels).save(tmp_path / "b.tif")
     with pytest.raises(UserError, match=r"row 0 hold values from 0 to 4000: floats must lie in"):
         standard([tmp_path / "b.tif"])

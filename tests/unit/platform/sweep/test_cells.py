@@ -141,6 +141,11 @@ def test_base_by_name(write):
     assert expand(found)[0].config().data.name == "digits"
 
 
+def test_shipped_sweeps_look_up_relative_paths_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_sweep("fair-zda").folder == tmp_path
+
+
 @pytest.mark.parametrize("name", sorted(shipped_sweeps()))
 def test_shipped_sweeps_are_valid(name):
     found = expand(load_sweep(name))

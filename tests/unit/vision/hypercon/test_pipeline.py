@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fedzda.base import UserError
+from fedzda.vision.hypercon.arrays import as_hole
 from fedzda.vision.hypercon.config import HyperConConfig
 from fedzda.vision.hypercon.flow import dis, zero
 from fedzda.vision.hypercon.image_models.classic import bilateral, posterise, telea
@@ -11,6 +12,7 @@ from fedzda.vision.hypercon.interpolate import Between, FlowInterpolator, hole_b
 from fedzda.vision.hypercon.metrics import clip_psnr, motions, warping_error
 from fedzda.vision.hypercon.pipeline import HyperCon, fill, hypercon
 from fedzda.vision.hypercon.synthetic import camera_path
+from fedzda.vision.hypercon.video import ClipWriter, read_clip
 
 POOLS = ["mean", "median", "medoid"]
 
@@ -254,3 +256,23 @@ def test_masks_of_one_colour_are_holes_and_masks_of_ones_are_refused(shifted):
     assert np.array_equal(found[0][:10], unit(shifted)[0][:10])
     with pytest.raises(UserError, match="mask 0 has numbers from 0 to 1, of which none is hole"):
         list(hypercon(shifted, telea, masks=[green[..., 1] // 255] * 6))
+
+
+def test_grey_masks_with_opacity_have_no_hole_where_nothing_is_bright():
+    mask = np.zeros((4, 4, 2), np.uint8)
+    mask[..., 1] = 255
+    assert not as_hole(mask, 0, (4, 4)).any()
+    mask[0, 0, 0] = 200
+    assert as_hole(mask, 0, (4, 4)).sum() == 1
+
+
+def test_ones_that_a_codec_leaves_in_masks_are_no_mistake(tmp_path):
+    assert not as_hole(np.ones((4, 4, 3), np.uint8), 0, (4, 4), exact=False).any()
+    path = tmp_path / "masks.avi"
+    with ClipWriter(path, 10) as writer:
+        for shade in (1.0, 1 / 255, 1 / 255):
+            writer.write(np.full((48, 64, 3), shade, np.float32))
+    masks = read_clip(path)
+    assert [int(frame.max()) for frame in masks] == [255, 1, 1]
+    frames = [np.full((48, 64, 3), 90, np.uint8)] * 3
+    assert len(list(hypercon(frames, telea, masks=masks))) == 3

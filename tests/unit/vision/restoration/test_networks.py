@@ -248,3 +248,11 @@ def test_padded_repeats_the_edge():
     x = torch.arange(6.0).view(1, 1, 2, 3)
     assert padded(x, 1) is x
     assert padded(x, 4)[0, 0].tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
+
+
+def test_a_network_with_a_noise_map_inside_another_one_can_be_traced():
+    network = make(DnCNNConfig(depth=3, channels=4, noise_map=True)).eval()
+    traced = torch.fx.symbolic_trace(nn.Sequential(network, nn.Hardtanh(0, 1)))
+    x = torch.rand(1, 6, 8, 8)
+    assert torch.equal(traced(x), network(x).clamp(0, 1))
+    assert network(x_NCHW=x).shape == (1, 3, 8, 8)

@@ -123,16 +123,16 @@ def _partitioner(config: DataConfig, columns: dict[str, Array]) -> Any:
 
 def _as_partition(dealt: Any, config: DataConfig) -> Partition:
     """What a partitioner returned, which may be the user's own."""
-    arrays = dealt[:2] if isinstance(dealt, tuple | list) else ()
+    arrays = dealt[:2] if isinstance(dealt, tuple) else ()
     if len(arrays) == 2 and all(np.ndim(array) == 1 for array in arrays):
         indices, offsets = map(np.asarray, arrays)
         return Partition(indices, offsets, *dealt[2:])
     block = config.partition
     name = block.target if isinstance(block, TargetConfig) else block.name
     raise UserError(
-        f"data.partition: '{name}' returned a "
-        f"{type(dealt).__name__} where two arrays are wanted: the rows client by client, and where "
-        "each client begins, with the number of rows at the end. 'fedzda check' says more."
+        f"data.partition: '{name}' returned a {type(dealt).__name__} where a tuple of two arrays "
+        "is wanted: the rows client by client, and where each client begins, with the number of "
+        "rows at the end. 'fedzda check' says more."
     )
 
 

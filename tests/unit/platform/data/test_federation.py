@@ -185,7 +185,7 @@ def test_a_partitioner_of_the_users_own_that_returns_lists(
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = arrays(npz).model_copy(update={"partition": TargetConfig(target="my_lists:deal")})
-    with pytest.raises(UserError, match="'my_lists:deal' returned a list where two arrays"):
+    with pytest.raises(UserError, match="'my_lists:deal' returned a list where a tuple of two"):
         prepare(config, 0, Path())
 
 

@@ -87,8 +87,10 @@ def sample(
     x = noise_NCHW
     for number, t in enumerate(used.timesteps):
         noise = tensor_of(denoiser(x, t, **conditions))
-        own = scheduler is None
-        x = ddim_step(used, number, x, noise) if own else used.step(noise, t, x).prev_sample
+        if scheduler is None:
+            x = ddim_step(used, number, x, noise)
+        else:
+            x = used.step(noise, t, x).prev_sample
     return x
 
 

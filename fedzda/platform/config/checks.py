@@ -15,7 +15,7 @@ from fedzda.platform.config import (
 )
 from fedzda.platform.config.problems import Problem, block_at
 from fedzda.platform.config.yaml_loader import KeyPath
-from fedzda.platform.report.units import metric
+from fedzda.platform.fairness.direction import is_share
 
 
 def cross_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -180,7 +180,7 @@ def _stop_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[
     target = _value(model, raw, ("stop", "target"))
     if isinstance(target, int | float) and target > 1:
         name = _value(model, raw, ("stop", "metric")) or _primary(model, raw)
-        if isinstance(name, str) and metric(name).fraction:
+        if isinstance(name, str) and is_share(name):
             yield Problem(
                 ("stop", "target"),
                 f"'stop.target' should be at most 1, as '{name}' is a share (got {target:g}). "

@@ -1,4 +1,4 @@
-"""Which end of the clients is the worst, told by the name of a metric."""
+"""What the name of a metric tells: which end of the clients is the worst, and if it is a share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ _LEAST = re.compile(
     r"|fid|lpips|mmd|gflop)(_|$)"
 )
 """Words of metrics of which less is better: losses, errors, distances, costs."""
+
+
+_PREFIX = re.compile(r"^(eval|test|val|valid|train)[_-]")
+"""What the metrics of Flower apps begin with."""
+_SHARES = ("accuracy", "recall", "miou", "iou", "pixel_accuracy", "class_accuracy", "boundary_f")
+
+
+def core(metric: str) -> str:
+    """The name without what a Flower app puts before it."""
+    return _PREFIX.sub("", metric)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies in [0, 1] and is shown in per cent."""
+    name = core(metric)
+    return name == "acc" or name.startswith(_SHARES)
 
 
 def higher_is_better(metric: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedzda.platform.fairness.direction import higher_is_better
+from fedzda.platform.fairness.direction import core, higher_is_better, is_share
 
 NBSP = "\u00a0"
 """Keeps a number and its unit on one line."""
@@ -108,11 +108,6 @@ class Metric:
         return f"{low.removesuffix(NBSP + self.unit)}{NBSP}to{NBSP}{high}"
 
 
-_PREFIX = re.compile(r"^(eval|test|val|valid|train)[_-]")
-"""What the metrics of Flower apps begin with."""
-_SHARES = ("accuracy", "recall", "miou", "iou", "pixel_accuracy", "class_accuracy", "boundary_f")
-
-
 def metric(name: str, better: Mapping[str, bool] | None = None) -> Metric:
     """The metric of a name.
 
@@ -120,10 +115,9 @@ def metric(name: str, better: Mapping[str, bool] | None = None) -> Metric:
         name: Its name; some are shares, and of losses and errors less is better.
         better: Whether higher is better, by metric, where a run says so; else the name tells.
     """
-    core = _PREFIX.sub("", name)
-    share = core == "acc" or core.startswith(_SHARES)
     known = (better or {}).get(name)
-    return Metric(name, share, known if isinstance(known, bool) else higher_is_better(core))
+    upwards = known if isinstance(known, bool) else higher_is_better(core(name))
+    return Metric(name, is_share(name), upwards)
 
 
 def metric_of(content: Mapping[str, Any]) -> Metric:

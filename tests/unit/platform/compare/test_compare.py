@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import yaml
 from scipy import stats
+from typer.testing import CliRunner
 
 from fedzda.base import UserError
+from fedzda.platform.cli.app import app
 from fedzda.platform.compare import compare_runs, t_interval
 from fedzda.platform.compare.export import export, to_latex
 from fedzda.platform.compare.sources import flatten
@@ -314,3 +316,11 @@ def test_results_in_which_clients_have_no_value(tmp_path):
     result(tmp_path / "none", "a", 0, 0.6, figures={"global": figures})
     with pytest.raises(UserError, match=r"a-s0\.json' has no mean over the clients"):
         compare_runs([tmp_path / "none"])
+
+
+def test_what_is_wrong_with_the_gains_costs_no_export(runs, tmp_path):
+    arguments = ["compare", runs / "a0", "--local", runs / "b0", "--export", tmp_path / "out.csv"]
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert done.exit_code == 2
+    assert "must be a run in which clients train alone" in done.output
+    assert (tmp_path / "out.csv").read_text().count("\n") == 2

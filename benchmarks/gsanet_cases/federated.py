@@ -11,7 +11,7 @@ import numpy as np
 
 ARMS: dict[str, dict[str, Any]] = {
     "fed-avg": {"name": "fed-avg"},
-    "q-ffl": {"name": "q-ffl", "q": 1.0},
+    "q-ffl": {"name": "q-ffl", "q": 1.0, "lipschitz": 0.1},
     "afl": {"name": "afl"},
     "term": {"name": "term"},
     "local-only": {"name": "local-only"},

@@ -53,7 +53,8 @@ STUDIES = {
         {
             "local-only": {"strategy": {"name": "local-only"}},
             "fed-avg": {"strategy": {"name": "fed-avg"}},
-            "q-ffl": {"strategy": {"name": "q-ffl", "q": 0.1}},
+            "q-ffl": {"strategy": {"name": "q-ffl", "q": 0.1, "lipschitz": 1000}},
+            "q-ffl-0.1": {"strategy": {"name": "q-ffl", "q": 0.1, "lipschitz": 0.1}},
             "afl": {"strategy": {"name": "afl"}},
             "term": {"strategy": {"name": "term", "t": 1.0}},
             "fed-mgda": {"strategy": {"name": "fed-mgda", "normalize": False}},

@@ -10,11 +10,13 @@ k's whole training set:
 
 Our deviations: the paper samples clients by their share ``p_k`` and then sums without it (that is
 ``sampling: size-weighted, weighting: uniform``); by default clients are sampled uniformly and the
-sums carry ``p_k``. Norms are over trained weights only. Limit case: ``q: 0`` is FedAvg up to
-rounding.
+sums carry ``p_k``. Norms are over trained weights only. ``1 / eta`` is the paper's estimate of the
+Lipschitz constant L, which may be given instead. Limit case: ``q: 0`` is FedAvg up to rounding.
 """
 
 from __future__ import annotations
+
+import logging
 
 import numpy as np
 from flwr.app import MetricRecord
@@ -25,6 +27,10 @@ from fedzda.strategies.weighing import Cohort, WeighingStrategy, Weights, inner
 
 _TINY = 1e-10
 """Added to losses, as the authors' code does: a loss of 0 has no power below 0."""
+_SHORT = 0.02
+"""Share of the clients' updates below which a round's step is worth a warning."""
+
+_log = logging.getLogger(__name__)
 
 
 class QFFL(WeighingStrategy):
@@ -34,16 +40,29 @@ class QFFL(WeighingStrategy):
     """
 
     Config = QFFLConfig
+    _warned = False
 
     def weights(self, cohort: Cohort, metrics: MetricRecord) -> Weights:
         """``c_k = p_k F_k^q / (eta sum p_k h_k)``; what is left to 1 stays with the old model."""
         config = self.setting.config
         rate = config.local.optimizer.lr * lr_factor(config.local, cohort.round, config.rounds)
+        if self.config.lipschitz is not None:
+            rate = 1.0 / self.config.lipschitz
         squares = np.array([inner(update, update) for update in cohort.updates()])
         share = cohort.shares / cohort.shares.sum()
         coefficients = step_coefficients(share, cohort.losses, squares, self.config.q, rate)
-        metrics["q-ffl-step"] = float(coefficients.sum())
-        return Weights(coefficients, received=1.0 - float(coefficients.sum()))
+        step = float(coefficients.sum())
+        metrics["q-ffl-step"] = step
+        if step < _SHORT and not self._warned:
+            self._warned = True
+            _log.warning(
+                "q-ffl: the model moves by %.2g %% of the clients' updates in round %d. Lower "
+                "strategy.lipschitz (it counts as %.3g), strategy.q or the clients' steps.",
+                100 * step,
+                cohort.round,
+                1 / rate,
+            )
+        return Weights(coefficients, received=1.0 - step)
 
 
 def step_coefficients(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
+from fedzda.platform.config import SimulationConfig
 from fedzda.strategies.config.mean import MeanConfig
 
 
@@ -16,6 +18,22 @@ class QFFLConfig(MeanConfig):
     q: float = Field(default=0.1, ge=0)
     """Fairness exponent; 0 is FedAvg. The paper tunes it between 0.001 and 5. The larger it is, and
     the further clients go in a round (momentum, epochs), the shorter is the step of the server."""
+    lipschitz: float | None = Field(default=None, gt=0)
+    """The paper's L, in place of 1 / eta; by default eta is the clients' step size. Smaller values
+    lengthen the step. Adam, whose step size says nothing about L, needs it where q is above 0."""
+
+    def problems_in(self, whole: SimulationConfig) -> Iterable[tuple[str, str]]:
+        """It takes gradients from updates, which Adam does not scale by its step size."""
+        yield from super().problems_in(whole)
+        optimizer = whole.local.optimizer
+        if self.q > 0 and self.lipschitz is None and optimizer.name != "sgd":
+            yield (
+                "strategy.lipschitz",
+                f"'strategy.lipschitz' is not set, and the step size of '{optimizer.name}' "
+                f"({optimizer.lr}) does not stand for its inverse, as that of SGD does. Set it, "
+                "for example to 1, and then by q-ffl-step in rounds.jsonl; or local.optimizer.name "
+                "to 'sgd'.",
+            )
 
 
 class AFLConfig(MeanConfig):

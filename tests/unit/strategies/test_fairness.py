@@ -6,7 +6,7 @@ import torch
 from flwr.app import MetricRecord
 from scipy.optimize import minimize
 
-from fedzda.base import ImageSpec
+from fedzda.base import ImageSpec, UserError
 from fedzda.clients.hooks.moon import contrast
 from fedzda.clients.hooks.prop_fair import proportional
 from fedzda.clients.optimizers import SGD
@@ -15,7 +15,7 @@ from fedzda.platform.config.load import from_dict
 from fedzda.platform.local_steps import reach
 from fedzda.platform.setting import Setting
 from fedzda.strategies.afl import AFL, onto_simplex
-from fedzda.strategies.config.fairness import AFLConfig, FedFVConfig, QFFLConfig
+from fedzda.strategies.config.fairness import AFLConfig, FedFVConfig
 from fedzda.strategies.fed_fv import FedFV, without_conflicts
 from fedzda.strategies.fed_mgda import shortest
 from fedzda.strategies.fed_nova import normalised
@@ -54,17 +54,22 @@ def cohort(round_, clients, updates, losses):
     )
 
 
+def q_ffl(local, **keys):
+    """A strategy of two clients and two rounds, ready to weigh."""
+    raw = {"name": "q", "rounds": 2, "data": {"name": "digits", "clients": 2}}
+    config = from_dict(
+        {**raw, "model": {"name": "mlp"}, "strategy": {"name": "q-ffl", **keys}, "local": local}
+    )
+    strategy = QFFL(config.strategy)
+    image = ImageSpec((1, 8, 8), 10, (0.0,), (1.0,))
+    strategy.bind(Setting(config, 2, image, frozenset(), lambda job, items: [], np.ones(2)))
+    return strategy
+
+
 @pytest.mark.parametrize("decay", [{"poly": 1.0}, {"lr_decay": 0.5}, {}])
 def test_q_ffl_takes_the_step_size_of_the_round(decay):
     """Round 2 of 2: both decays leave half of the step size."""
-    raw = {"name": "q", "rounds": 2, "data": {"name": "digits", "clients": 2}}
-    local = {"optimizer": {"name": "sgd", "lr": 0.1}, **decay}
-    config = from_dict(
-        {**raw, "model": {"name": "mlp"}, "strategy": {"name": "q-ffl"}, "local": local}
-    )
-    strategy = QFFL(QFFLConfig(q=1.0))
-    image = ImageSpec((1, 8, 8), 10, (0.0,), (1.0,))
-    strategy.bind(Setting(config, 2, image, frozenset(), lambda job, items: [], np.ones(2)))
+    strategy = q_ffl({"optimizer": {"name": "sgd", "lr": 0.1}, **decay}, q=1.0)
     metrics = MetricRecord()
     strategy.weights(cohort(2, [0, 1], [[0.1], [0.4]], [2.0, 0.5]), metrics)
     rate = 0.05 if decay else 0.1
@@ -72,6 +77,32 @@ def test_q_ffl_takes_the_step_size_of_the_round(decay):
         np.full(2, 0.5), np.array([2.0, 0.5]), np.array([0.01, 0.16]), 1.0, rate
     )
     assert metrics["q-ffl-step"] == pytest.approx(wanted.sum())
+
+
+def test_q_ffl_with_a_lipschitz_constant_does_without_the_clients_step_size(caplog):
+    """With a large one the model hardly moves, and the run says so, once."""
+    updates, losses = [[0.1, 0.3], [0.4, 0.2]], [2.0, 0.5]
+    local, metrics = {"optimizer": {"name": "sgd", "lr": 0.5}}, MetricRecord()
+    short = q_ffl(local, q=1.0, lipschitz=1000.0)
+    for round_ in (1, 2):
+        short.weights(cohort(round_, [0, 1], updates, losses), metrics)
+    assert metrics["q-ffl-step"] < 0.02
+    (said,) = caplog.messages
+    assert "Lower strategy.lipschitz (it counts as 1e+03)" in said
+    q_ffl(local, q=1.0, lipschitz=10.0).weights(cohort(1, [0, 1], updates, losses), metrics)
+    wanted = step_coefficients(np.full(2, 0.5), np.array(losses), np.array([0.1, 0.2]), 1.0, 0.1)
+    assert metrics["q-ffl-step"] == pytest.approx(wanted.sum())
+    assert len(caplog.messages) == 1
+
+
+def test_q_ffl_refuses_adam_without_a_lipschitz_constant():
+    """Its step size of 0.001 would stand for a Lipschitz constant of 1,000; q 0 needs none."""
+    adam = {"optimizer": {"name": "adam", "lr": 0.001}}
+    with pytest.raises(UserError, match=r"'strategy\.lipschitz' is not set") as caught:
+        q_ffl(adam, q=0.1)
+    assert "the step size of 'adam' (0.001)" in str(caught.value)
+    q_ffl(adam, q=0.1, lipschitz=10)
+    q_ffl(adam, q=0)
 
 
 def test_afl_steps():

@@ -131,6 +131,11 @@ class Simulation:
         task = build_task(config, image)
         check_columns(task.columns, federation)
         task.validate(model, image)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise UserError(
+                "the model has no parameters that could be trained. Choose another one, or set "
+                "requires_grad."
+            )
         strategy = build_strategy(config)
         if hasattr(strategy, "check"):
             strategy.check(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from fedzda.clients.hooks.base import Hook, LocalRun
@@ -14,6 +16,8 @@ class InitialLoss(Hook):
 
     def start(self, run: LocalRun) -> None:
         """Evaluate the received model on the training samples, in eval mode."""
+        run = replace(run, data=dict(run.data))  # the client's own task may take samples out
+        task = run.runtime.task.for_client(run)
         size = len(next(iter(run.data.values())))
         run.model.eval()
         total = 0.0
@@ -21,5 +25,5 @@ class InitialLoss(Hook):
             for first in range(0, size, _BATCH):
                 batch = {k: v[first : first + _BATCH] for k, v in run.data.items()}
                 count = len(next(iter(batch.values())))
-                total += float(run.runtime.task.loss(run.model, batch)) * count
+                total += float(task.loss(run.model, batch)) * count
         run.metrics["train_loss"] = total / size

@@ -13,9 +13,9 @@ from fedzda.platform.data.sources.config import ImageSourceConfig
 class PhotographsConfig(ImageSourceConfig):
     """Pieces of photographs that ship inside scikit-image and scikit-learn, dealt to cameras.
 
-    The column ``camera`` gives natural clients. Every camera has pieces of every photograph, no
-    piece is with two. The column ``photograph`` is for ``data.group``: no photograph is then
-    trained and tested on.
+    The column ``camera`` gives natural clients. Every camera has pieces of every photograph that
+    has enough of them, no piece is with two. The column ``photograph`` is for ``data.group``: no
+    photograph is then trained and tested on.
     """
 
     name: Literal["photographs"] = "photographs"

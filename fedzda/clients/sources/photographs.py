@@ -60,6 +60,12 @@ def _read(config: PhotographsConfig) -> RawTables:
             f"data.edge is {config.edge} with data.shrink {config.shrink}: no photograph is that "
             "large. Lower one of them."
         )
+    most = max(np.unique(dealt["photograph"], return_counts=True)[1])
+    if most < config.cameras:
+        raise UserError(
+            f"data.cameras is {config.cameras}, and no photograph has more than {most} pieces of "
+            f"data.edge {config.edge} at data.shrink {config.shrink}. Lower one of them."
+        )
     columns = {name: np.stack(dealt[name]) for name in ("camera", "photograph")}
     return RawTables(
         _table(dealt["images"], "the photographs", columns),

@@ -94,6 +94,12 @@ class Classification(Task):
         """Run ``model`` on two black images; raise UserError unless it gives a logit per class."""
         advice = "Choose a model for images of this shape."
         shape = answer_shape(model, image, lambda net, images: net(images), "", advice)
+        if len(shape) == 4 and not isinstance(shape, str):
+            raise UserError(
+                f"the model gives images, {worded(shape)} for N = 2, and task 'classification' "
+                "needs one logit per class. Choose a classifier, or set task.name to what the "
+                "model does."
+            )
         if shape != (2, image.num_classes):
             raise UserError(
                 f"the model must return logits of shape (N, {image.num_classes}), one per class of "

@@ -28,6 +28,7 @@ from fedzda.clients.tasks.restoration_config import CameraNoiseConfig, Denoising
 from fedzda.clients.tasks.trial import answer_shape, worded
 from fedzda.platform.data.federation import CLIENT
 from fedzda.vision.restoration import patches as cutting
+from fedzda.vision.restoration.ensemble import restore
 from fedzda.vision.restoration.filters import bilateral_filter, gaussian_filter
 from fedzda.vision.restoration.permutation import permute_by_channel
 
@@ -70,8 +71,11 @@ class Denoising(Restoration):
             self.columns = ("image", "label", CLIENT)
 
     def given(self, image: ImageSpec) -> ImageSpec:
-        """See :class:`Restoration`; with the noise map."""
+        """See :class:`Restoration`; with the noise map, and even sides for a mosaic."""
         found = super().given(image)
+        if isinstance(self.config.noise, CameraNoiseConfig):
+            channels, height, width = found.shape
+            found = replace(found, shape=(channels, height // 2 * 2, width // 2 * 2))
         return _with_map(found) if self.config.noise_map else found
 
     def enlarged(self, given_NCHW: torch.Tensor) -> torch.Tensor:
@@ -170,6 +174,7 @@ class Denoising(Restoration):
         """Run ``model`` on two black images; raise UserError unless it gives images like them."""
         config = self.config
         self.check_size(image, max(SMALLEST, config.patch), f"task.patch: {config.patch}")
+        self.check_crop(image, SMALLEST, "SSIM")
         if isinstance(config.noise, CameraNoiseConfig) and image.shape[0] != 3:
             raise UserError(
                 f"task.noise is 'camera', which develops colour images, and the data set's have "
@@ -224,7 +229,7 @@ class Denoising(Restoration):
         return answer_shape(
             model,
             _with_map(image) if with_map else image,
-            lambda net, images: self.restored(net, images),
+            lambda net, images: restore(net, images, multiple_of(net)),
             " with their noise map" if with_map else "",
             "Choose a denoiser, for example dncnn.",
         )

@@ -20,7 +20,7 @@ from fedzda.clients.tasks.restoration_config import RestorationConfig
 from fedzda.clients.tasks.restoration_sheet import draw_rows
 from fedzda.vision.metrics.psnr import mean_squared_error, psnr
 from fedzda.vision.metrics.ssim import ssim
-from fedzda.vision.restoration.ensemble import restore
+from fedzda.vision.restoration.ensemble import restore, self_ensemble
 from fedzda.vision.restoration.losses import charbonnier, l1
 
 _LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
@@ -123,7 +123,8 @@ class Restoration(Task):
 
     def restored(self, model: nn.Module, given_NCHW: torch.Tensor) -> torch.Tensor:
         """What a model in eval mode makes of images of any size, in [0, 1]."""
-        return restore(model, given_NCHW, multiple_of(model)).clamp(0, 1)
+        how = self_ensemble if self.settings.self_ensemble else restore
+        return how(model, given_NCHW, multiple_of(model)).clamp(0, 1)
 
     def _judged(self, model: nn.Module, batch: Batch, place: int) -> dict[str, torch.Tensor]:
         given, truth = self.example(batch, place)
@@ -189,6 +190,22 @@ class Restoration(Task):
         pairs = zip(images, truth, strict=True)
         levels = [self.level(image, wanted) for image, wanted in pairs]
         return f"{title}, {sum(levels) / len(levels):.1f} dB"
+
+    def check_crop(self, image: ImageSpec, needed: int, why: str) -> None:
+        """Raise UserError unless what :meth:`example` measures on has ``needed`` pixels on each
+        side; images themselves were checked."""
+        least = min(self.given(image).shape[1:]) * self.enlarges
+        if least >= needed:
+            return
+        height, width = image.shape[1:]
+        crop, cut = self.settings.test_crop, "Use larger images, or set data.size."
+        found = f"the images have {height}x{width} pixels (height x width)"
+        if crop is not None and crop < min(height, width):
+            found, cut = f"task.test_crop is {crop}", "Raise it, or leave it out."
+        raise UserError(
+            f"{found}, which leaves {least} on each side to measure on, and {why} needs {needed}. "
+            f"{cut}"
+        )
 
     def check_size(self, image: ImageSpec, needed: int, why: str) -> None:
         """Raise UserError unless images have ``needed`` pixels on each side."""

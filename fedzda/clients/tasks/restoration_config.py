@@ -18,10 +18,12 @@ Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 """Smallest and largest value; every client draws its own."""
 
 
-def ascending(given: list[float], least: float) -> list[float]:
-    """The range itself. Raises ValueError unless it ascends from ``least`` or more."""
-    if not least <= given[0] <= given[1]:
-        raise ValueError(f"needs two numbers in ascending order, from {least:g} on (got {given})")
+def ascending(given: list[float], least: float, most: float) -> list[float]:
+    """The range itself. Raises ValueError unless it ascends between ``least`` and ``most``."""
+    if not least <= given[0] <= given[1] <= most:
+        raise ValueError(
+            f"needs two numbers in ascending order, from {least:g} to {most:g} (got {given})"
+        )
     return given
 
 
@@ -35,8 +37,11 @@ class RestorationConfig(StrictConfig):
     flips: bool = True
     """Flip and transpose patches at random."""
     test_crop: int | None = Field(default=None, ge=11)
-    """Measure on the middle of every image, of so many pixels on each side; left out: on whole
-    images."""
+    """Measure on the middle of every image, of at most so many pixels on each side; left out: on
+    whole images."""
+    self_ensemble: bool = False
+    """Test on the mean of the results for all eight flips and transpositions of an image, which
+    takes eight times as long; training is not changed."""
     camera_seed: int = Field(default=0, ge=0)
     """Seed of the simulated cameras."""
 
@@ -53,14 +58,14 @@ class GaussianNoiseConfig(SimulatedNoiseConfig):
     """Independent noise of one standard deviation on the developed image, not clipped."""
 
     name: Literal["gaussian"] = "gaussian"
-    sigma: Annotated[float, Field(ge=0)] | Range = 25.0
+    sigma: Annotated[float, Field(ge=0, le=255)] | Range = 25.0
     """Standard deviation on the scale 0 to 255, the same for all clients; two numbers: smallest and
     largest, of which every client draws its own."""
 
     @field_validator("sigma")
     @classmethod
     def _range(cls, given: float | list[float]) -> float | list[float]:
-        return ascending(given, 0.0) if isinstance(given, list) else given
+        return ascending(given, 0.0, 255.0) if isinstance(given, list) else given
 
 
 class CameraNoiseConfig(SimulatedNoiseConfig):
@@ -75,7 +80,7 @@ class CameraNoiseConfig(SimulatedNoiseConfig):
     @field_validator("shot")
     @classmethod
     def _range(cls, given: list[float]) -> list[float]:
-        return ascending(given, 1e-6)
+        return ascending(given, 1e-6, 1.0)
 
 
 class DenoisingConfig(RestorationConfig):
@@ -142,13 +147,17 @@ class AdversarialConfig(StrictConfig):
     """Step size of its Adam, whose moments start at zero in every round."""
 
 
+_LENS_ENDS = {"blur": (0.05, 4.0), "noise": (0.0, 255.0), "jpeg": (1.0, 100.0)}
+"""Smallest and largest values; a kernel of 24 pixels holds three times a blur of 4."""
+
+
 class LensConfig(StrictConfig):
     """What the simulated cameras do to a scene: blur, fewer pixels, noise, JPEG. Hidden from the
     clients, who see the results only."""
 
     blur: Range = Field(default=[1.5, 2.5])
     """Smallest and largest standard deviation of the blur along either axis of its Gaussian, in
-    pixels of the large image; its direction is random."""
+    pixels of the large image, at most 4; its direction is random."""
     noise: Range = Field(default=[1.0, 3.0])
     """Smallest and largest standard deviation of the noise of small images, on the scale 0 to
     255."""
@@ -160,8 +169,8 @@ class LensConfig(StrictConfig):
     @field_validator("blur", "noise", "jpeg")
     @classmethod
     def _ranges(cls, given: list[float] | None, info: ValidationInfo) -> list[float] | None:
-        least = 0.05 if info.field_name == "blur" else 0.0
-        return None if given is None else ascending(given, least)
+        least, most = _LENS_ENDS[str(info.field_name)]
+        return None if given is None else ascending(given, least, most)
 
 
 class SuperResolutionConfig(RestorationConfig):
@@ -177,9 +186,12 @@ class SuperResolutionConfig(RestorationConfig):
     """Factor on height and width; that of the model."""
     patch: int = Field(default=24, ge=8)
     """Pixels on each side of a small training patch; a large one has ``scale`` times as many."""
-    degradation: Literal["estimated", "bicubic", "oracle"] = "estimated"
-    """What clients train with: the blur and the noise that they find in their camera's images,
-    plain bicubic shrinking, or what the camera really does, as an upper bound."""
+    degradation: Literal["estimated", "bicubic", "generic", "bsrgan", "real-esrgan", "oracle"] = (
+        "estimated"
+    )
+    """What clients train with: the blur and the noise that they find in their camera's images;
+    plain bicubic shrinking; a pool of random degradations for cameras of all kinds; or what the
+    camera really does, as an upper bound."""
     lens: LensConfig = LensConfig()
     """The simulated cameras."""
     own_share: float = Field(default=0.5, gt=0, lt=1)
@@ -188,7 +200,9 @@ class SuperResolutionConfig(RestorationConfig):
     noise_side: int = Field(default=12, ge=4)
     """Pixels on each side of the flat patches that noise is taken from."""
     noise_variance: float = Field(default=10.0, gt=0)
-    """Largest variance of a flat patch on the scale 0 to 255; where none is that flat, the noise
-    is white, as strong as the fit of the blur found it."""
+    """Largest variance of a flat patch on the scale 0 to 255."""
+    noise_patches: int = Field(default=16, ge=1)
+    """Fewest flat patches to take noise from. Where fewer are that flat, they are the quietest of a
+    noisy camera, and the noise is white instead, as strong as the fit of the blur found it."""
     adversarial: AdversarialConfig | None = None
     """Train against a discriminator; left out: on the pixels alone."""

@@ -16,13 +16,22 @@ from torch import nn
 from fedzda.base import ImageSpec, StrictConfig, UserError
 from fedzda.clients.tasks.base import Batch
 from fedzda.clients.tasks.lenses import Lens, make_lens
-from fedzda.clients.tasks.restoration import SMALLEST, Pair, Restoration, middle, own_rng
-from fedzda.clients.tasks.restoration_config import SuperResolutionConfig
+from fedzda.clients.tasks.restoration import (
+    SMALLEST,
+    Pair,
+    Restoration,
+    middle,
+    multiple_of,
+    own_rng,
+)
+from fedzda.clients.tasks.restoration_config import AdversarialConfig, SuperResolutionConfig
 from fedzda.clients.tasks.trial import answer_shape, worded
 from fedzda.platform.data.federation import CLIENT
 from fedzda.vision.metrics.colour import luma
 from fedzda.vision.restoration import patches as cutting
+from fedzda.vision.restoration.ensemble import restore
 from fedzda.vision.restoration.imresize import imresize, rounded
+from fedzda.vision.restoration.networks import build
 
 if TYPE_CHECKING:
     from fedzda.clients.hooks.base import LocalRun
@@ -123,25 +132,46 @@ class SuperResolution(Restoration):
         return {"bicubic_psnr": bicubic, "gain_over_bicubic": reached - bicubic}
 
     def validate(self, model: nn.Module, image: ImageSpec) -> None:
-        """Raise UserError unless ``model`` enlarges such images by ``task.scale``."""
+        """Raise UserError unless the images are large enough and ``model`` enlarges them."""
         scale = self.config.scale
         least = max(SMALLEST + 2 * scale, self.config.patch * scale)
         self.check_size(image, least, f"task.patch at scale {scale}")
+        self.check_crop(image, SMALLEST + 2 * scale, f"SSIM inside a border of {scale}")
+        if self.config.adversarial is not None:
+            self._check_judge(self.config.adversarial, image)
         if self.config.degradation == "estimated":
             needed = SPECTRUM_SIDE * scale
             self.check_size(image, needed, f"the estimate of a blur at scale {scale}")
             side = self.config.noise_side
             self.check_size(image, side * scale, f"task.noise_side: {side} at scale {scale}")
+        self._check_answer(model, image)
+
+    def _check_judge(self, config: AdversarialConfig, image: ImageSpec) -> None:
+        """Raise UserError unless the discriminator has an opinion on a training patch."""
+        side = self.config.patch * self.config.scale
+        judge = build(config.discriminator, image.shape[0])
+        patch = ImageSpec((image.shape[0], side, side), 1, image.mean, image.std)
+        answer_shape(
+            judge,
+            patch,
+            lambda net, images: net(images),
+            f" (task.patch {self.config.patch} at scale {self.config.scale}), as the discriminator",
+            "Raise task.patch, or lower task.adversarial.discriminator.halvings.",
+        )
+
+    def _check_answer(self, model: nn.Module, image: ImageSpec) -> None:
+        """Raise UserError unless ``model`` enlarges such images by ``task.scale``."""
+        scale = self.config.scale
         channels, height, width = image.shape
         small = ImageSpec((channels, height // scale, width // scale), 1, image.mean, image.std)
         advice = "Choose a super-resolver, for example sr-residual."
         shape = answer_shape(
-            model, small, lambda net, images: self.restored(net, images), "", advice
+            model, small, lambda net, images: restore(net, images, multiple_of(net)), "", advice
         )
         wanted = (2, channels, height // scale * scale, width // scale * scale)
         if shape != wanted:
             raise UserError(
                 f"task.scale is {scale}, so the model must return shape {wanted} (got "
-                f"{worded(shape)}). Set model.scale to {scale}, or choose a super-resolver, for "
-                "example sr-residual."
+                f"{worded(shape)}). Let it enlarge by {scale} (model.scale, where it has one), or "
+                "choose a super-resolver, for example sr-residual."
             )

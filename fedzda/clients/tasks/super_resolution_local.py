@@ -20,6 +20,9 @@ from fedzda.clients.tasks.lenses import kernel_side
 from fedzda.clients.tasks.super_resolution import SPECTRUM_SIDE, SuperResolution
 from fedzda.platform.data.federation import CLIENT
 from fedzda.platform.records import Arrays
+from fedzda.vision.metrics.colour import grey
+from fedzda.vision.restoration.degradation import DegradationPool
+from fedzda.vision.restoration.degradation_config import DegradationConfig
 from fedzda.vision.restoration.kernel_estimation import estimate_blur, power_spectrum
 from fedzda.vision.restoration.kernels import GaussianBlur
 from fedzda.vision.restoration.noise_pool import flat_patches
@@ -73,11 +76,13 @@ class LocalSuperResolution(SuperResolution):
         return degrade(large_CHW, rng)
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Distance from the truth; a discriminator takes a step of its own and then adds its
-        judgement, weighed."""
+        """Distance from the truth; in training a discriminator takes a step of its own and then
+        adds its judgement, weighed."""
+        if "given" not in batch:
+            batch = self.augment(batch, torch_rng(0, "restoration-loss"))
         restored, truth = model(batch["given"]), batch["truth"]
         loss = self.distance(restored, truth)
-        if self.critic is not None:
+        if self.critic is not None and torch.is_grad_enabled():
             self.critic.learn(restored.detach(), truth)
             loss = loss + self.critic.config.weight * self.critic.judge(restored, truth)
         return loss
@@ -93,10 +98,13 @@ class LocalSuperResolution(SuperResolution):
             return EstimatedDegradation(scale)
         if self.config.degradation == "oracle":
             return self.lens(client)
+        if self.config.degradation != "estimated":
+            pool = DegradationConfig(preset=self.config.degradation, scale=scale)
+            return DegradationPool(pool)
         wide, narrow, angle = found[_blur(client)].tolist()
-        pool = torch.from_numpy(np.array(found[_noise(client)]))
+        noise = torch.from_numpy(np.array(found[_noise(client)]))
         blurs = [GaussianBlur(wide, narrow, angle)]
-        return EstimatedDegradation(scale, blurs, pool, kernel_side(scale))
+        return EstimatedDegradation(scale, blurs, noise, kernel_side(scale))
 
     def _estimated(
         self, run: LocalRun, client: int, own: torch.Tensor, clean: torch.Tensor
@@ -106,18 +114,29 @@ class LocalSuperResolution(SuperResolution):
         seen = [self.taken(image, client).cpu() for image in self._large(run, own)]
         power = power_spectrum(self._large(run, clean).cpu(), SPECTRUM_SIDE * scale)
         found = estimate_blur(seen, power, scale)
-        side = self.config.noise_side
-        try:
-            pool = flat_patches(seen, side, self.config.noise_variance)
-        except UserError:  # nothing is flat: noise as strong as the spectrum says
-            rng = torch_rng(run.runtime.seed, "white-noise", client)
-            pool = found.noise * torch.randn(_POOL, seen[0].shape[0], side, side, generator=rng)
+        rng = torch_rng(run.runtime.seed, "white-noise", client)
+        pool = self._noise(seen, found.noise, rng)
         blur = found.blur
         step = -(-len(pool) // _POOL)
         return {
             _blur(client): np.array([blur.wide, blur.narrow, blur.angle]),
             _noise(client): pool[::step].float().numpy().copy(),
         }
+
+    def _noise(self, seen: list[torch.Tensor], level: float, rng: torch.Generator) -> torch.Tensor:
+        """Noise patches ``(M, C, S, S)`` of images; white ones of a deviation ``level`` of their
+        grey values where too few are flat."""
+        side, channels = self.config.noise_side, seen[0].shape[0]
+        try:
+            pool = flat_patches(seen, side, self.config.noise_variance)
+        except UserError:
+            pool = torch.zeros(0)
+        if len(pool) >= self.config.noise_patches:
+            return pool
+        # independent channels partly cancel each other in a grey value
+        weights = grey(torch.eye(channels).view(channels, channels, 1, 1))
+        noise = torch.randn(_POOL, channels, side, side, generator=rng)
+        return noise * (level / float(weights.norm()))
 
     def _large(self, run: LocalRun, rows: torch.Tensor) -> torch.Tensor:
         return self.large({"image": run.data["image"][rows]})

@@ -24,6 +24,7 @@ COMMANDS = {
         ("quantize", "Give a trained classifier fewer bits, without data."),
         ("merge", "Make one classifier of two, without data."),
         ("hypercon", "Make an image model consistent on video."),
+        ("score", "Score restored images, with the truth or without."),
     ]
 }
 

@@ -24,7 +24,7 @@ def validate(
     source: Source,
     overrides: Overrides = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Build the model as well and try it on the labels.")
+        bool, typer.Option("--deep", help="Build the model as well and try it on the data.")
     ] = False,
 ) -> None:
     """Check a simulation without running it.

@@ -47,6 +47,12 @@ def groups_of(paths: Sequence[Path], baseline: str | None = None) -> list[Group]
             f"runs must measure the same metric, found {', '.join(sorted(shown))}: "
             "compare runs of one task at a time."
         )
+    tasks = sorted({str(run.config["task.name"]) for run in runs if "task.name" in run.config})
+    if len(tasks) > 1:
+        raise UserError(
+            f"runs must be of the same task, found {', '.join(tasks)}: what both call "
+            f"'{shown.pop()}' is not taken in the same way. Compare runs of one task at a time."
+        )
     groups = _groups(runs)
     known = [group.label for group in groups]
     if baseline is not None and baseline not in known:

@@ -117,6 +117,17 @@ def _noise_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator
             "'task.noise' is added to clean images, and 'data.noisy' names noisy ones "
             f"('{noisy}'). Leave one of them out.",
         )
+    task = _value(model, raw, ("task", "name"))
+    if (
+        _value(model, raw, ("data", "shift", "name")) == "noise"
+        and task in ("denoising", "super-resolution")
+        and plugins.ours("tasks", task)
+    ):
+        yield Problem(
+            ("data", "shift", "name"),
+            f"'data.shift.name' is 'noise', which the truth of task '{task}' would carry too. Give "
+            "the task's cameras noise, or leave data.shift out.",
+        )
 
 
 def _sampling_checks(model: type[StrictConfig], raw: Mapping[str, Any]) -> Iterator[Problem]:

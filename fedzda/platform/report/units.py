@@ -19,6 +19,7 @@ DASH = "–"
 _SPELT = {"psnr": "PSNR", "ssim": "SSIM", "miou": "mIoU", "iou": "IoU"}
 _ACRONYMS = re.compile(rf"\b({'|'.join(_SPELT)})\b")
 """Metrics that are written otherwise than they are called in tables and files."""
+_DECIBELS = re.compile(r".*psnr|gain_over_(noisy|filters|bicubic)|fidelity(_framewise)?")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Metric:
         """Unit of shown values; empty where the metric has none."""
         if self.fraction:
             return "%"
-        return "dB" if self.name.endswith("psnr") else ""
+        return "dB" if _DECIBELS.fullmatch(core(self.name)) else ""
 
     @property
     def words(self) -> str:

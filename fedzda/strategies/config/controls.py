@@ -29,6 +29,7 @@ class OversamplingConfig(MeanConfig, AmountConfig):
     """Repeats samples of a client's rare classes."""
 
     variants = True
+    classifies = "repeats samples of the classes that a client has few of"
     name: Literal["oversampling"] = "oversampling"
     amount: Literal["balance", "as-zdac"] = "balance"
     """As many repetitions as bring every class a client holds up to its largest, or as many as

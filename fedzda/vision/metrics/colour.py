@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from fedzda.base import UserError
+from fedzda.vision.metrics.pairs import check_floating
 
 _BT601 = (0.299, 0.587, 0.114)
 _STUDIO = (65.481 / 255, 128.553 / 255, 24.966 / 255)
@@ -15,7 +16,7 @@ def grey(images_NCHW: torch.Tensor) -> torch.Tensor:
     """BT.601 weights, ``(N, 1, H, W)`` from 0 (black) to 1 (white); grey images as they are.
 
     Raises:
-        UserError: Neither 1 nor 3 channels.
+        UserError: Neither 1 nor 3 channels, or integers.
     """
     return images_NCHW if _is_grey(images_NCHW) else _weighted(images_NCHW, _BT601)
 
@@ -26,7 +27,7 @@ def luma(images_NCHW: torch.Tensor) -> torch.Tensor:
     The Y on which super-resolution is measured. Grey images are taken as R = G = B.
 
     Raises:
-        UserError: Neither 1 nor 3 channels.
+        UserError: Neither 1 nor 3 channels, or integers.
     """
     if _is_grey(images_NCHW):
         return images_NCHW * sum(_STUDIO) + _STUDIO_BLACK
@@ -34,6 +35,7 @@ def luma(images_NCHW: torch.Tensor) -> torch.Tensor:
 
 
 def _is_grey(images_NCHW: torch.Tensor) -> bool:
+    check_floating(images_NCHW)
     channels = images_NCHW.shape[1]
     if channels not in (1, 3):
         raise UserError(

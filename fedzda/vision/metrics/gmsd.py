@@ -20,7 +20,8 @@ def gmsd(images_NCHW: torch.Tensor, truth_NCHW: torch.Tensor) -> torch.Tensor:
     images differ.
 
     Raises:
-        UserError: The shapes differ, an image is below 4 pixels, or has neither 1 nor 3 channels.
+        UserError: The shapes differ, an image is below 4 pixels or has neither 1 nor 3 channels,
+            or pixels are integers or far outside of [0, 1].
     """
     images, truth = paired(images_NCHW, truth_NCHW, smallest=4)
     x, y = _gradient(halved(grey(images))), _gradient(halved(grey(truth)))

@@ -18,10 +18,11 @@ def haarpsi(images_NCHW: torch.Tensor, truth_NCHW: torch.Tensor) -> torch.Tensor
     """Similarity of every image, float64 ``(N,)`` in [0, 1]; 1 is equal.
 
     Pixels in [0, 1]; colours count by the I and Q of YIQ. Two constant images, which have no
-    wavelet coefficients inside, are as similar as their borders.
+    wavelet coefficients inside, are as similar as their borders; two black ones are equal.
 
     Raises:
-        UserError: The shapes differ, an image is below 16 pixels, or has neither 1 nor 3 channels.
+        UserError: The shapes differ, an image is below 16 pixels or has neither 1 nor 3 channels,
+            or pixels are integers or far outside of [0, 1].
     """
     pair = [255 * side for side in paired(images_NCHW, truth_NCHW, smallest=16)]
     x, y = (halved(grey(side)) for side in pair)
@@ -36,7 +37,10 @@ def haarpsi(images_NCHW: torch.Tensor, truth_NCHW: torch.Tensor) -> torch.Tensor
         weight.append((weight[0] + weight[1]) / 2)
     similarity, weights = torch.cat(similar, dim=1), torch.cat(weight, dim=1)
     pooled = (torch.sigmoid(_ALPHA * similarity) * weights).sum(dim=(1, 2, 3))
-    pooled = pooled / weights.sum(dim=(1, 2, 3))
+    total = weights.sum(dim=(1, 2, 3))
+    # Nothing has a weight where both images are black, which are equal.
+    equal = torch.sigmoid(torch.full_like(total, _ALPHA))
+    pooled = torch.where(total > 0, pooled / torch.where(total > 0, total, 1.0), equal)
     return (torch.logit(pooled) / _ALPHA).square()
 
 

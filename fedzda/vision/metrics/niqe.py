@@ -15,6 +15,7 @@ from torch.nn import functional
 from fedzda.base import UserError
 from fedzda.vision.metrics.colour import grey
 from fedzda.vision.metrics.mscn import mscn
+from fedzda.vision.metrics.pairs import check_pixels
 from fedzda.vision.restoration.imresize import imresize
 
 FEATURES = 36
@@ -43,7 +44,8 @@ class NiqeRefit:
         """Learn from images ``(C, H, W)`` in [0, 1]; returns the number of blocks used.
 
         Raises:
-            UserError: Less sharp blocks than features (36), or an image below one block.
+            UserError: Less sharp blocks than features (36), an image below one block, or pixels
+                that are integers or far outside of [0, 1].
         """
         kept = []
         for image in photographs:
@@ -62,7 +64,8 @@ class NiqeRefit:
         """Distance of an image in [0, 1] from the photographs of the fit: smaller is better.
 
         Raises:
-            UserError: No fit yet, or an image below one block.
+            UserError: No fit yet, an image below one block, or pixels that are integers or far
+                outside of [0, 1].
         """
         if not self.covariance.any():
             raise UserError("niqe-refit: score needs a fit. Call fit with photographs first.")
@@ -82,6 +85,7 @@ class NiqeRefit:
 
     def _features(self, image_CHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features ``(blocks, 36)`` and sharpness ``(blocks,)``, whole blocks only."""
+        check_pixels(image_CHW)
         height, width = (side // self.block * self.block for side in image_CHW.shape[1:])
         if not height or not width:
             raise UserError(

@@ -7,6 +7,40 @@ from torch.nn import functional
 
 from fedzda.base import UserError
 
+OVERSHOOT = 3.0
+"""How far pixels may lie outside of [0, 1]. Restored images overshoot, and unclipped noise of a
+standard deviation of 100/255 stays within; images from 0 to 255 do not."""
+
+
+def check_floating(images: torch.Tensor) -> None:
+    """Refuse integers, which weights and windows would be rounded to.
+
+    Raises:
+        UserError: The images are not floating point.
+    """
+    if not images.is_floating_point():
+        raise UserError(
+            f"images must be floating point in [0, 1] (got {images.dtype}). Divide by 255."
+        )
+
+
+def check_pixels(images: torch.Tensor) -> None:
+    """Refuse integers and pixels far outside of [0, 1]; NaN is let through.
+
+    Raises:
+        UserError: The images are not floating point, or reach beyond [0, 1] by more than
+            ``OVERSHOOT``.
+    """
+    check_floating(images)
+    if not images.numel():
+        return
+    low, high = (float(end) for end in images.detach().aminmax())
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise UserError(
+            f"images must be floating point in [0, 1] (got {low:g} to {high:g}). Divide by the "
+            "value of white, 255 for images of 8 bits."
+        )
+
 
 def paired(
     images_NCHW: torch.Tensor, truth_NCHW: torch.Tensor, border: int = 0, smallest: int = 1
@@ -14,7 +48,8 @@ def paired(
     """Both as float64, without ``border`` pixels on every side.
 
     Raises:
-        UserError: The shapes differ, or less than ``smallest`` pixels are left on a side.
+        UserError: The shapes differ, less than ``smallest`` pixels are left on a side, or the
+            pixels are integers or far outside of [0, 1] (:func:`check_pixels`).
     """
     if images_NCHW.shape != truth_NCHW.shape or images_NCHW.dim() != 4:
         raise UserError(
@@ -27,6 +62,8 @@ def paired(
             f"images: this metric needs {smallest} pixels on each side inside a border of {border} "
             f"(got {height}x{width}). Use larger images or a smaller border."
         )
+    check_pixels(images_NCHW)
+    check_pixels(truth_NCHW)
     inner = (
         slice(None),
         slice(None),

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from fedzda.vision.metrics.colour import grey
 from fedzda.vision.metrics.mscn import mscn
+from fedzda.vision.metrics.pairs import check_pixels
 
 _BLOCK, _SEGMENT = 16, 6
 _ACTIVE, _IMPAIRED = 0.1, 0.1
@@ -24,8 +25,9 @@ def piqe(images_NCHW: torch.Tensor) -> torch.Tensor:
     (artefacts of compression) and by a centre as noisy as its surround (noise).
 
     Raises:
-        UserError: Neither 1 nor 3 channels.
+        UserError: Neither 1 nor 3 channels, or pixels that are integers or far outside of [0, 1].
     """
+    check_pixels(images_NCHW)
     return torch.stack([_piqe(image.unsqueeze(0)) for image in images_NCHW.double()])
 
 

@@ -22,7 +22,8 @@ def mean_squared_error(
         border: Pixels left out on every side; super-resolution leaves out its scale.
 
     Raises:
-        UserError: The shapes differ or nothing is left inside the border.
+        UserError: The shapes differ, nothing is left inside the border, or pixels are integers or
+            far outside of [0, 1].
     """
     images, truth = paired(images_NCHW, truth_NCHW, border)
     return (images - truth).square().mean(dim=(1, 2, 3))

@@ -24,7 +24,8 @@ def ssim(images_NCHW: torch.Tensor, truth_NCHW: torch.Tensor, border: int = 0) -
         border: Pixels left out on every side before anything is computed.
 
     Raises:
-        UserError: The shapes differ, or less than 11 pixels are left on a side.
+        UserError: The shapes differ, less than 11 pixels are left on a side, or pixels are integers
+            or far outside of [0, 1].
     """
     x, y = paired(images_NCHW, truth_NCHW, border, smallest=_SIDE)
     window = gaussian_window(_SIDE, _SIGMA)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from fedzda.base import UserError
 from fedzda.vision.restoration.bayer import offset, pack, unify, unpack
 
 _GAMMA = 2.2
@@ -81,8 +82,9 @@ def unprocess(images_N3HW: torch.Tensor, camera: Camera, pattern: str = "rggb") 
         pattern: Its Bayer pattern.
 
     Raises:
-        UserError: An odd side or an unknown pattern.
+        UserError: Not three channels, an odd side or an unknown pattern.
     """
+    _check_colours(images_N3HW)
     x = 0.5 - torch.sin(torch.asin(1 - 2 * images_N3HW.clamp(0, 1)) / 3)
     x = x.clamp(min=_DARK) ** _GAMMA
     x = torch.einsum("ij,njhw->nihw", camera.matrix.to(x), x)
@@ -99,12 +101,27 @@ def _unbalanced(x_N3HW: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
 
 
 def mosaic(images_N3HW: torch.Tensor, pattern: str = "rggb") -> torch.Tensor:
-    """One colour per pixel, ``(N, 1, H, W)``."""
+    """One colour per pixel, ``(N, 1, H, W)``.
+
+    Raises:
+        UserError: Not three channels, an odd side or an unknown pattern.
+    """
+    _check_colours(images_N3HW)
     rows, columns = offset(pattern, "rggb")
     shifted = images_N3HW.roll((-rows, -columns), dims=(2, 3))
     red, green, blue = shifted[:, 0], shifted[:, 1], shifted[:, 2]
     quads = [red[:, ::2, ::2], green[:, ::2, 1::2], green[:, 1::2, ::2], blue[:, 1::2, 1::2]]
     return unpack(torch.stack(quads, dim=1)).roll((rows, columns), dims=(2, 3))
+
+
+def _check_colours(images_N3HW: torch.Tensor) -> None:
+    channels, height, width = images_N3HW.shape[1:]
+    if channels != 3 or height % 2 or width % 2:
+        raise UserError(
+            "camera: an image that becomes a mosaic has 3 channels and an even height and width "
+            f"(got {channels} of {height}x{width}). Use colour images, and cut off an odd row or "
+            "column."
+        )
 
 
 def demosaic(mosaics_N1HW: torch.Tensor, pattern: str = "rggb") -> torch.Tensor:

@@ -68,6 +68,10 @@ class DnCNNConfig(DenoiserConfig):
     """Channels of every map."""
     norm: Literal["batch", "none"] = "batch"
     """BatchNorm after every convolution but the first and the last, or none."""
+    start: Literal["identity", "he"] = "identity"
+    """First weights. ``he``: random ones everywhere (the paper). ``identity``: between the first
+    convolution and the last, which starts at zero, maps pass unchanged; deep chains then learn in
+    a hundred steps what takes thousands otherwise (our choice)."""
 
 
 class MRDBConfig(PooledDenoiserConfig):

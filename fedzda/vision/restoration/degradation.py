@@ -1,7 +1,8 @@
 """Degradation pools: pairs for super-resolution from clean images alone.
 
-Blur, resize, noise and JPEG with random settings, once or several times over. All draws come from
-the generator given, one image after the other.
+Blur, resize, noise and JPEG with random settings, once or several times over; then the last resize
+to the small size and a filter that rings, before or after the last JPEG. All draws come from the
+generator given, one image after the other.
 
 C channels, H height, W width.
 """
@@ -17,7 +18,8 @@ from PIL import Image
 from torch.nn import functional
 
 from fedzda.base import UserError
-from fedzda.vision.restoration.degradation_config import DegradationConfig, Range
+from fedzda.vision.metrics.colour import grey
+from fedzda.vision.restoration.degradation_config import DegradationConfig, Order, Range, Shares
 from fedzda.vision.restoration.imresize import imresize, rounded
 from fedzda.vision.restoration.kernels import GaussianBlur, blur_down
 from fedzda.vision.restoration.noise import normal, poisson_gaussian, random_shot_read
@@ -50,34 +52,44 @@ class DegradationPool:
                 f"{height}x{width}). Crop them."
             )
         image = large_CHW.unsqueeze(0)
-        for order in range(self.config.orders):
-            last = order == self.config.orders - 1
-            steps = ["blur", "resize", "noise", "jpeg"]
-            if self.config.shuffle:
-                steps = [steps[place] for place in torch.randperm(4, generator=rng)]
-            for step in steps:
-                image = self._step(step, image, (height // scale, width // scale), last, rng)
-        if _chance(self.config.sinc, rng):
-            image = _filtered(image, _sinc(self.config.kernel_side, rng))
+        for place in range(self.config.orders):
+            last = place == self.config.orders - 1
+            order = self.config.of_order(place)
+            for step in self._steps(last, rng):
+                image = self._step(step, image, order, (height // scale, width // scale), last, rng)
         return rounded(image)[0]
+
+    def _steps(self, last: bool, rng: torch.Generator) -> list[str]:
+        """Names of the steps of one order, in their order."""
+        steps = ["blur", "resize", "noise", "jpeg"]
+        if self.config.shuffle:
+            steps = [steps[place] for place in torch.randperm(4, generator=rng)]
+        if last:
+            steps.insert(3 if _chance(self.config.sinc_before_jpeg, rng) else 4, "finish")
+        return steps
 
     def _step(
         self,
         step: str,
         image: torch.Tensor,
+        order: Order,
         small: tuple[int, int],
         last: bool,
         rng: torch.Generator,
     ) -> torch.Tensor:
-        config = self.config
-        if step == "blur" and config.blur:
-            return _filtered(image, self._kernel(config.blur, rng))
+        if step == "blur" and order.blur and _chance(order.blur_share, rng):
+            return _filtered(image, self._kernel(order.blur, rng))
         if step == "resize":
-            return self._resized(image, small, last, rng)
-        if step == "noise" and config.gaussian:
-            return self._noisy(image, config.gaussian, rng).clamp(0, 1)
-        if step == "jpeg" and config.jpeg and _chance(config.jpeg_share, rng):
-            return jpeg(image, round(_between(config.jpeg, rng)))
+            base = small if last else (image.shape[2], image.shape[3])
+            return self._resized(image, _random_size(base, order, rng), rng)
+        if step == "noise":
+            return self._noisy(image, order, rng)
+        if step == "jpeg" and order.jpeg and _chance(self.config.jpeg_share, rng):
+            return jpeg(image, round(_between(order.jpeg, rng)))
+        if step == "finish":
+            image = self._resized(image, small, rng)
+            if _chance(self.config.sinc, rng):
+                return _filtered(image, _sinc(self.config.kernel_side, rng))
         return image
 
     def _kernel(self, sigmas: Range, rng: torch.Generator) -> torch.Tensor:
@@ -88,28 +100,46 @@ class DegradationPool:
         return GaussianBlur(first, second, angle).kernel(self.config.kernel_side)
 
     def _resized(
-        self, image: torch.Tensor, small: tuple[int, int], last: bool, rng: torch.Generator
+        self, image: torch.Tensor, size: tuple[int, int], rng: torch.Generator
     ) -> torch.Tensor:
-        kinds = self.config.resizers
-        kind = kinds[int(torch.randint(len(kinds), (1,), generator=rng))]
+        """The image at another size, by an interpolation that is drawn; untouched at its own."""
         height, width = image.shape[2:]
-        size = small
-        if not last:
-            if not self.config.resize:
-                return image
-            factor = _between(self.config.resize, rng)
-            size = (max(round(height * factor), 1), max(round(width * factor), 1))
+        if (height, width) == size:
+            return image
+        kinds, antialias = self.config.resizers, self.config.antialias
+        kind = kinds[int(torch.randint(len(kinds), (1,), generator=rng))]
         scale = self.config.scale
-        if kind == "bicubic" and (height, width) == (size[0] * scale, size[1] * scale):
+        exact = (height, width) == (size[0] * scale, size[1] * scale)
+        if kind == "bicubic" and antialias and exact:
             return imresize(image, 1 / scale)
         if kind == "area":
             return functional.interpolate(image, size=size, mode="area")
-        return functional.interpolate(image, size=size, mode=kind, antialias=True)
+        return functional.interpolate(image, size=size, mode=kind, antialias=antialias)
 
-    def _noisy(self, image: torch.Tensor, sigmas: Range, rng: torch.Generator) -> torch.Tensor:
+    def _noisy(self, image: torch.Tensor, order: Order, rng: torch.Generator) -> torch.Tensor:
+        """With noise, clipped as a file keeps it."""
         if _chance(self.config.poisson, rng):
+            return self._with_poisson(image, order, rng).clamp(0, 1)
+        if order.gaussian:
+            return self._with_gaussian(image, order.gaussian, rng).clamp(0, 1)
+        return image
+
+    def _with_poisson(
+        self, image: torch.Tensor, order: Order, rng: torch.Generator
+    ) -> torch.Tensor:
+        if not order.poisson_scale:
             shot, read = random_shot_read(rng)
             return poisson_gaussian(image, shot, read, rng)
+        factor = _between(order.poisson_scale, rng)
+        light = rounded(grey(image) if _chance(self.config.grey, rng) else image)
+        levels = self.config.poisson_levels or 2 ** math.ceil(math.log2(len(torch.unique(light))))
+        # Drawn on the CPU: the same on every device.
+        photons = torch.poisson((light * levels).cpu(), generator=rng).to(image)
+        return image + factor * (photons / levels - light)
+
+    def _with_gaussian(
+        self, image: torch.Tensor, sigmas: Range, rng: torch.Generator
+    ) -> torch.Tensor:
         sigma, channels = _between(sigmas, rng) / 255, image.shape[1]
         draw = torch.rand(1, generator=rng).item()
         noise = normal(image, rng)
@@ -143,6 +173,24 @@ def _chance(share: float, rng: torch.Generator) -> bool:
 
 def _between(ends: Range, rng: torch.Generator) -> float:
     return ends[0] + (ends[1] - ends[0]) * torch.rand(1, generator=rng).item()
+
+
+def _random_size(base: tuple[int, int], order: Order, rng: torch.Generator) -> tuple[int, int]:
+    """A size times the order's random factor, one pixel or more."""
+    if not order.resize:
+        return base
+    factor = _factor(order.resize, order.resize_shares, rng)
+    return max(round(base[0] * factor), 1), max(round(base[1] * factor), 1)
+
+
+def _factor(ends: Range, shares: Shares | None, rng: torch.Generator) -> float:
+    if shares is None:
+        return _between(ends, rng)
+    larger, smaller, _ = shares
+    draw = torch.rand(1, generator=rng).item()
+    if draw < larger:
+        return _between([1.0, ends[1]], rng)
+    return _between([ends[0], 1.0], rng) if draw < larger + smaller else 1.0
 
 
 def _filtered(image: torch.Tensor, kernel_KK: torch.Tensor) -> torch.Tensor:

@@ -25,12 +25,25 @@ def restore(network: Network, images_NCHW: torch.Tensor, multiple: int = 1) -> t
         network: Takes sides that are multiples of ``multiple``.
         images_NCHW: Images, with their noise map if the network takes one.
         multiple: ``RestorationModel.multiple``.
+
+    Returns:
+        Images, a whole number of times as large; what is none of these comes back as it is.
     """
     height, width = images_NCHW.shape[2:]
     fitted = padded(images_NCHW, multiple)
     result = network(fitted)
-    scale = result.shape[2] // fitted.shape[2]
-    return result[:, :, : scale * height, : scale * width]
+    scale = _enlarged(result, fitted)
+    return result[:, :, : scale * height, : scale * width] if scale else result
+
+
+def _enlarged(result: object, given_NCHW: torch.Tensor) -> int:
+    """How many times larger the sides of images became; 0 if it is not so many times, or if no
+    images came back."""
+    if not isinstance(result, torch.Tensor) or result.ndim != given_NCHW.ndim:
+        return 0
+    scale = result.shape[2] // given_NCHW.shape[2]
+    sides = [scale * side for side in given_NCHW.shape[2:]]
+    return scale if [*result.shape[2:]] == sides else 0
 
 
 @torch.no_grad()

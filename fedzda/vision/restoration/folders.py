@@ -29,6 +29,13 @@ _TRACKS = {
 }
 
 
+_SPLITS: dict[str, tuple[str, ...]] = {
+    "div2k": ("train", "valid"),
+    "flickr2k": ("train",),
+    **{track: tuple(folders) for track, folders in _TRACKS.items()},
+}
+
+
 @dataclass(frozen=True)
 class Found:
     """Files of one split, by name.
@@ -52,13 +59,13 @@ def find(root: Path, layout: Layout, split: Split, scale: int = 4) -> Found:
     Tracks of the challenge: ``Corrupted-tr-x`` and so on, unpaired.
 
     Raises:
-        UserError: The split or a folder does not exist, a folder is empty, or a pair is incomplete.
+        UserError: The layout, its split or a folder does not exist, a folder is empty, or a pair is
+            incomplete.
     """
+    _check_names(layout, split)
     if layout in _TRACKS:
         source, target = _TRACKS[layout][split]
         return Found(_images(root / source), _images(root / target) if target else [])
-    if split == "test" or (layout == "flickr2k" and split != "train"):
-        raise UserError(f"split: {layout} has no published split '{split}'. Choose train.")
     stem = f"DIV2K_{split}" if layout == "div2k" else "Flickr2K"
     large = _images(root / f"{stem}_HR")
     shrunk = root / f"{stem}_LR_bicubic" / f"X{scale}"
@@ -69,6 +76,16 @@ def find(root: Path, layout: Layout, split: Split, scale: int = 4) -> Found:
         if not path.exists():
             raise UserError(f"{layout}: {path} is missing, which belongs to an image of {stem}_HR.")
     return Found(small, large, paired=True)
+
+
+def _check_names(layout: str, split: str) -> None:
+    if layout not in _SPLITS:
+        raise UserError(f"layout: choose one of {', '.join(_SPLITS)} (got '{layout}').")
+    if split not in _SPLITS[layout]:
+        raise UserError(
+            f"split: {layout} has no published split '{split}'. Choose one of: "
+            f"{', '.join(_SPLITS[layout])}."
+        )
 
 
 def _images(folder: Path) -> list[Path]:

@@ -14,6 +14,8 @@ from functools import lru_cache
 
 import torch
 
+from fedzda.vision.metrics.pairs import check_floating
+
 
 def imresize(images_NCHW: torch.Tensor, scale: float, antialias: bool = True) -> torch.Tensor:
     """Images of ``ceil(scale * size)`` pixels, not clipped: the cubic overshoots at edges.
@@ -22,7 +24,11 @@ def imresize(images_NCHW: torch.Tensor, scale: float, antialias: bool = True) ->
         images_NCHW: Floating point, any range.
         scale: Factor on both sides, above 0.
         antialias: Stretch the kernel for shrinking; without it every old pixel but four is ignored.
+
+    Raises:
+        UserError: The images are not floating point.
     """
+    check_floating(images_NCHW)
     rows = weights(images_NCHW.shape[2], scale, antialias).to(images_NCHW)
     columns = weights(images_NCHW.shape[3], scale, antialias).to(images_NCHW)
     return rows @ images_NCHW @ columns.T

@@ -24,6 +24,9 @@ from fedzda.vision.restoration.kernels import GaussianBlur, from_covariance
 _PATCH = 32
 _LOWEST = 1.5 / _PATCH
 """Lower frequencies are left out: the window spreads the mean of a patch over them."""
+_FLOOR = 1e-12
+"""Smallest power that is told from none: rounding to 8 bits leaves a million times as much. Images
+without any structure, black ones for example, so have a logarithm."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,9 @@ def estimate_blur(
         scale: Factor between small and clean images.
         widest: Largest standard deviation in pixels of the clean images that is looked for.
 
+    Returns:
+        Finite numbers in any case; of images without structure they mean nothing.
+
     Raises:
         UserError: The spectrum has another size, or all images are below 32 pixels.
     """
@@ -111,14 +117,13 @@ class _Model:
         self.clean, self.scale, self.widest = clean, scale, widest
         coarse = np.fft.fftfreq(_PATCH)
         self.used = np.hypot(*np.meshgrid(coarse, coarse)) > _LOWEST
-        self.target = np.log(target[self.used])
-        self.floor = float(target[self.used].min())
+        self.target = np.log(target[self.used].clip(min=_FLOOR))
 
     def fit(self) -> Estimate:
         """The best of several starts."""
         from scipy.optimize import least_squares  # type: ignore[import-untyped]
 
-        level = math.log(max(self.floor, 1e-12))
+        level = float(self.target.min())
         widths = [math.log(sigma) for sigma in (0.4, 0.8, 1.6)]
         starts = [[width, width, 0.1, 0.0, level - 1] for width in widths]
         top = math.log(self.widest)
@@ -130,17 +135,33 @@ class _Model:
         best = min(fits, key=lambda fit: float(fit.cost))
         error = math.sqrt(2 * float(best.cost) / len(self.target))
         blur = from_covariance(torch.from_numpy(_covariance(best.x)))
-        return Estimate(blur, math.exp(float(best.x[4]) / 2), error)
+        return Estimate(blur, self._white(best.x), error)
+
+    def _white(self, values: NDArray[np.float64]) -> float:
+        """Deviation of the white noise, from the frequencies at which it is the larger part.
+
+        The fit's own value lies below: its bound is the smallest of hundreds of measured powers.
+        """
+        signal, noise = self._parts(values)
+        mostly = signal < noise
+        if not mostly.any():
+            return math.sqrt(noise)
+        return math.sqrt(max(float((np.exp(self.target) - signal)[mostly].mean()), noise))
 
     def residual(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithm of predicted over measured power, at every frequency used."""
+        signal, noise = self._parts(values)
+        return np.asarray(np.log(signal + noise) - self.target)
+
+    def _parts(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Power of the blurred scenes at every frequency used, and of the noise at each."""
         (xx, xy), (_, yy) = _covariance(values)
         form = xx * self.x**2 + 2 * xy * self.x * self.y + yy * self.y**2
         power = self.clean * np.exp(-4 * math.pi**2 * form)
         folded = power.reshape(self.scale, _PATCH, self.scale, _PATCH).sum(axis=(0, 2))
         # A patch of small pixels has scale² times less of them, which the sum over copies meets.
-        predicted = np.exp(values[3]) * folded / self.scale**2 + np.exp(values[4])
-        return np.asarray(np.log(predicted[self.used]) - self.target)
+        signal = np.exp(values[3]) * folded / self.scale**2
+        return np.asarray(signal[self.used]), float(np.exp(values[4]))
 
 
 def _covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -70,7 +70,8 @@ def blur_down(images_NCHW: torch.Tensor, kernel_KK: torch.Tensor, scale: int) ->
     """Images filtered with a kernel, one of every ``scale`` pixels along each axis kept.
 
     Args:
-        images_NCHW: Sides that are multiples of ``scale``; edges are reflected.
+        images_NCHW: Sides that are multiples of ``scale``; edges are reflected, so they are larger
+            than half of K - scale.
         kernel_KK: K - scale is even and not negative.
         scale: 1 only blurs.
 
@@ -89,8 +90,14 @@ def blur_down(images_NCHW: torch.Tensor, kernel_KK: torch.Tensor, scale: int) ->
             f"images: their height and width have to be multiples of {scale} (got "
             f"{height}x{width}). Crop them."
         )
+    reach = (side - scale) // 2
+    if min(height, width) <= reach:
+        raise UserError(
+            f"images: a kernel of {side} pixels at scale {scale} needs more than {reach} pixels on "
+            f"each side (got {height}x{width}). Use larger images or a smaller kernel."
+        )
     # The kernel is turned by half, since a convolution is meant and conv2d is a correlation.
     weight = kernel_KK.flip(0, 1).to(images_NCHW).view(1, 1, side, side)
     flat = images_NCHW.reshape(n * c, 1, height, width)
-    flat = functional.pad(flat, ((side - scale) // 2,) * 4, mode="reflect")
+    flat = functional.pad(flat, (reach,) * 4, mode="reflect")
     return functional.conv2d(flat, weight, stride=scale).view(n, c, height // scale, width // scale)

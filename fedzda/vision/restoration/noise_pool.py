@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from fedzda.base import UserError
 from fedzda.vision.metrics.colour import grey
+from fedzda.vision.metrics.pairs import check_floating
 
 
 def flat_patches(
@@ -32,10 +33,13 @@ def flat_patches(
             telephones, whose dark places are clipped.
 
     Raises:
-        UserError: No patch is flat enough, or there are no images.
+        UserError: There are no images, all are below ``side``, none has a patch that is flat and
+            bright enough, or one holds integers.
     """
-    kept = []
+    kept, sizes = [], []
     for image in images:
+        check_floating(image)
+        sizes.append(f"{image.shape[1]}x{image.shape[2]}")
         if min(image.shape[1:]) < side:
             continue
         columns = functional.unfold(image.unsqueeze(0), side, stride=side)
@@ -43,13 +47,27 @@ def flat_patches(
         shade = 255 * grey(cuts).double().flatten(1)
         flat = (shade.var(dim=1, correction=0) < max_variance) & (shade.mean(dim=1) > min_mean)
         kept.append(cuts[flat])
-    pool = torch.cat(kept) if kept else torch.zeros(0, 1, side, side)
+    if not kept:
+        raise UserError(_too_small(side, sizes))
+    pool = torch.cat(kept)
     if not len(pool):
         raise UserError(
-            f"max_variance is {max_variance:g}, and no patch of {side} pixels is that flat. Raise "
-            "it, use a smaller side, or give more images."
+            f"max_variance is {max_variance:g} and min_mean is {min_mean:g}, and no patch of "
+            f"{side} pixels is that flat and brighter. Change them, use a smaller side, or give "
+            "more images."
         )
     return pool - pool.mean(dim=(2, 3), keepdim=True)
+
+
+def _too_small(side: int, sizes: list[str]) -> str:
+    """What is wrong with images of which no patch can be cut."""
+    if not sizes:
+        return "images: a pool of noise needs one image or more (got none)."
+    seen = ", ".join(sorted(set(sizes))[:3])
+    return (
+        f"side is {side}, and no image has as many pixels on both sides (got {seen}). Use a "
+        "smaller side or larger images."
+    )
 
 
 def add_noise(

@@ -36,7 +36,8 @@ def patches(
         One tensor ``(count, C, S, S)`` for each image of a scene.
 
     Raises:
-        UserError: No scenes, or an image below ``side``.
+        UserError: No scenes, an image below ``side``, or images of a scene whose sides are not the
+            same whole multiple of the first one's.
     """
     if not scenes:
         raise UserError("scenes: patches need one scene or more (got none).")
@@ -64,8 +65,20 @@ def _patch(
     turns = [bool(bit) and flips for bit in torch.randint(2, (3,), generator=rng)]
     cut = []
     for image in scene:
-        factor = image.shape[1] // height
+        factor = _factor(image, height, width)
         rows = slice(factor * top, factor * (top + side))
         columns = slice(factor * left, factor * (left + side))
         cut.append(turn(image[:, rows, columns].unsqueeze(0), turns)[0])
     return cut
+
+
+def _factor(image_CHW: torch.Tensor, height: int, width: int) -> int:
+    """How often the image is as large as the first one of its scene."""
+    factor = image_CHW.shape[1] // height
+    if factor < 1 or image_CHW.shape[1:] != (factor * height, factor * width):
+        raise UserError(
+            "scenes: both sides of a later image are the same whole multiple of the first one's "
+            f"(got {image_CHW.shape[1]}x{image_CHW.shape[2]} beside {height}x{width}). Crop or "
+            "resize the images of a scene alike."
+        )
+    return factor

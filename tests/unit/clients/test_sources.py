@@ -40,6 +40,13 @@ def test_pieces_may_be_too_large(tmp_path):
         load_photographs(PhotographsConfig(edge=256, shrink=4), tmp_path).read()
 
 
+def test_there_may_be_too_many_cameras(tmp_path):
+    """Of the largest photograph there are 24 pieces."""
+    config = PhotographsConfig(cameras=200, edge=128, shrink=1)
+    with pytest.raises(UserError, match=r"data\.cameras is 200, and no .* than \d+ pieces of"):
+        load_photographs(config, tmp_path).read()
+
+
 def test_clips_have_motions_of_their_own(tmp_path):
     config = ParallaxConfig(clips=3, frames=4, height=48, width=64)
     tables = load_parallax(config, tmp_path).read()

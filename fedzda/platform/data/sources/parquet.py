@@ -61,6 +61,11 @@ def _pictures(config: ParquetConfig) -> PictureColumns:
             f"data.noisy is '{config.noisy}', which goes with data.clean and without "
             "data.annotation: name the column of the clean images, and leave the other out."
         )
+    if config.clean == config.noisy:
+        raise UserError(
+            f"data.noisy and data.clean are both '{config.clean}': name the column of the clean "
+            "images in data.clean."
+        )
     return PictureColumns(config.noisy, None, config.clean, image_key="data.noisy")
 
 

@@ -34,11 +34,15 @@ class DnCNN(RestorationModel):
                 layers += [conv3(width, width), nn.ReLU()]
         layers.append(conv3(width, channels))
         self.noise = nn.Sequential(*layers)
-        for layer in self.noise:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        convolutions = [layer for layer in self.noise if isinstance(layer, nn.Conv2d)]
+        for layer in convolutions:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        if config.start == "identity":
+            for layer in convolutions[1:-1]:
+                nn.init.dirac_(layer.weight)
+            nn.init.zeros_(convolutions[-1].weight)
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """See :class:`RestorationModel`."""

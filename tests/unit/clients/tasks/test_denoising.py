@@ -208,6 +208,8 @@ def test_the_sheet_has_three_titled_rows():
         ((1, 16, 16), {"noise": {"name": "camera"}}, nn.Identity(), "data.channels to 3"),
         ((3, 16, 16), {}, nn.Conv2d(3, 1, 3, padding=1), r"\(2, 3, 16, 16\) \(got shape"),
         ((3, 16, 16), {}, nn.Linear(7, 7), "the model fails on images of shape"),
+        ((3, 16, 16), {}, nn.Conv2d(3, 3, 3), r"\(got shape \(2, 3, 14, 14\)\)"),
+        ((3, 16, 16), {}, nn.Flatten(), r"\(got shape \(2, 768\)\)"),
         ((3, 16, 16), {}, build(DnCNNConfig(noise_map=True), 3), "task.noise_map is false, and"),
         (
             (3, 16, 16),
@@ -228,6 +230,18 @@ def test_the_sheet_has_three_titled_rows():
             "with their noise map: ",
         ),
         ((3, 16, 16), {"permutation": 64}, nn.Identity(), "noise of developed colour images"),
+        (
+            (3, 16, 16),
+            {"noise": CAMERA, "test_crop": 11},
+            nn.Identity(),
+            "test_crop is 11, .* 10 on",
+        ),
+        (
+            (3, 11, 11),
+            {"noise": CAMERA, "patch": 8},
+            nn.Identity(),
+            "have 11x11 .* leaves 10 on each",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(image, options, model, sentence):
@@ -238,7 +252,7 @@ def test_what_does_not_fit_is_said(image, options, model, sentence):
         task.validate(model, spec)
 
 
-@pytest.mark.parametrize("given", [[5, 2], [-1, 2]])
+@pytest.mark.parametrize("given", [[5, 2], [-1, 2], [1, 300]])
 def test_ranges_ascend(given):
     with pytest.raises(ValueError, match="ascending order"):
         GaussianNoiseConfig(sigma=given)
@@ -257,6 +271,15 @@ def test_what_a_form_is_made_for():
     assert shown.shape == (2, 3, 12, 12)
     assert torch.equal(shown[1:], task.example(data, 1)[0])
     assert task.passes(IMAGE) == pytest.approx(16 * 16 / (12 * 12))
+
+
+def test_a_form_behind_a_mosaic_is_made_for_even_sides():
+    """A camera leaves out the last row and column of odd images."""
+    image = ImageSpec((3, 17, 33), 1, (0.4,) * 3, (0.2,) * 3)
+    task = make(image=image, noise=CAMERA)
+    data = {name: column[:1] for name, column in photographs(side=33).items()}
+    data["image"] = data["image"][:, :, :17]
+    assert task.given(image).shape == task.shown(data).shape[1:] == (3, 16, 32)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -354,7 +377,9 @@ def test_integers_with_the_map_are_what_onnx_runtime_answers(tmp_path):
     task, data = make(noise=CAMERA, noise_map=True), photographs()
     given, turn = task.given(IMAGE), Turn(0, 0, 1, training=False)
     torch.manual_seed(0)
-    model = build(DnCNNConfig(depth=3, channels=4, norm="none", noise_map=True), 3).eval()
+    model = build(
+        DnCNNConfig(depth=3, channels=4, norm="none", noise_map=True, start="he"), 3
+    ).eval()
     form = load_variant(Int8Config(), model, given)
     layers = (9 * (6 + 4 + 3) * 4, 4 + 4 + 3)  # weights, biases
     assert task.cost(form, model).bytes == layers[0] + 4 * layers[1]
@@ -467,3 +492,38 @@ def test_pairs_of_one_channel_are_permuted_too():
     torch.testing.assert_close(first[0].flatten().sort().values, kept[0].flatten().sort().values)
     assert not torch.equal(first, second)
     assert torch.equal(task.example(data, 0)[0], plain.example(data, 0)[0])
+
+
+def test_the_self_ensemble_is_the_mean_of_eight_results():
+    """A model that adds a slope from left to right: turned and turned back, the slopes cancel."""
+
+    class Slope(nn.Module):
+        def forward(self, x):
+            return x + torch.linspace(-0.1, 0.1, x.shape[-1])
+
+    image = torch.full((1, 3, 16, 16), 0.5)
+    plain, mean = (make(self_ensemble=wanted).restored(Slope(), image) for wanted in (False, True))
+    assert float((plain - image).abs().max()) == pytest.approx(0.1)
+    torch.testing.assert_close(mean, image)
+
+
+def test_gains_are_over_the_better_of_the_filters():
+    """A model that changes nothing loses to the better filter all that it gains over the noise."""
+    data = photographs()
+
+    class Held:
+        """What a task asks of a runtime: the rows of a client, and samples."""
+
+        federation = property(lambda self: self)
+
+        def indices(self, client, split):
+            return np.arange(3)
+
+        def batch(self, rows):
+            return {name: column[rows] for name, column in data.items()}
+
+    found = make(noise={"name": "gaussian", "sigma": 40}).client_figures(Held(), 0, nn.Identity())
+    best = max(found["gaussian_psnr"], found["bilateral_psnr"])
+    assert found["gaussian_psnr"] != found["bilateral_psnr"]
+    assert found["gain_over_filters"] == pytest.approx(found["noisy_psnr"] - best)
+    assert found["gain_over_noisy"] == pytest.approx(0.0)

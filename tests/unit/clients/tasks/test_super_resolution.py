@@ -7,6 +7,7 @@ from torch import nn
 
 from fedzda.base import ImageSpec, UserError, torch_rng
 from fedzda.clients.hooks.base import LocalRun
+from fedzda.clients.hooks.initial_loss import InitialLoss
 from fedzda.clients.tasks.critic import Critic
 from fedzda.clients.tasks.lenses import make_lens
 from fedzda.clients.tasks.restoration_config import (
@@ -201,9 +202,108 @@ def test_bicubic_model_gains_nothing_over_bicubic():
         (64, {"noise_side": 40}, Bicubic(), "task.noise_side: 40 at scale 2 needs 80"),
         (64, {}, nn.Identity(), r"task.scale is 2.*\(2, 3, 64, 64\) \(got shape \(2, 3, 32, 32\)"),
         (64, {}, nn.Linear(5, 5), "Choose a super-resolver"),
+        (
+            64,
+            {"test_crop": 14},
+            Bicubic(),
+            "task.test_crop is 14, .* inside a border of 2 needs 15",
+        ),
+        (
+            64,
+            {"adversarial": {"discriminator": {"name": "patch", "halvings": 4}}},
+            Bicubic(),
+            r"\(task.patch 8 at scale 2\), as the discriminator: .* or lower .*halvings",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(side, options, model, sentence):
     image = ImageSpec((3, side, side), 1, (0.4,) * 3, (0.2,) * 3)
     with pytest.raises(UserError, match=sentence):
         make(image=image, **options).validate(model, image)
+
+
+def noisy_photographs(sigma, channels=3, side=128):
+    """Scenes of one client and a task whose camera adds so much noise."""
+    image = ImageSpec((channels, side, side), 1, (0.0,) * channels, (1.0,) * channels)
+    rng = torch.Generator().manual_seed(1)
+    coarse = torch.rand(8, channels, 16, 16, generator=rng)
+    scenes = nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0.1, 0.9)
+    data = {
+        "image": scenes,
+        "label": torch.zeros(8, dtype=torch.int64),
+        CLIENT: torch.zeros(8, dtype=torch.int64),
+    }
+    return make(image=image, lens={"blur": [1.5, 2.0], "noise": [sigma, sigma]}), data
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_where_nothing_is_flat_noise_is_white_and_as_strong_as_the_cameras(channels):
+    """Grey values hold 0.67 of the noise of independent colours."""
+    task, data = noisy_photographs(12.0, channels)
+    run = run_of(data)
+    task.for_client(run)
+    pool = run.state.arrays["degradation"]["noise-0"]
+    assert len(pool) == 256
+    assert 255 * pool.std() == pytest.approx(12.0, rel=0.1)
+
+
+def test_a_few_quiet_patches_are_not_taken_for_the_noise_of_a_camera(monkeypatch):
+    """Of a noisy camera only the quietest patches pass for flat."""
+    task, data = noisy_photographs(12.0)
+    quiet = torch.zeros(15, 3, 12, 12)
+    where = "fedzda.clients.tasks.super_resolution_local.flat_patches"
+    monkeypatch.setattr(where, lambda *_: quiet)
+    run = run_of(data)
+    task.for_client(run)
+    assert 255 * run.state.arrays["degradation"]["noise-0"].std() > 10
+    monkeypatch.setattr(where, lambda *_: torch.zeros(16, 3, 12, 12))
+    run = run_of(data)
+    task.for_client(run)
+    assert run.state.arrays["degradation"]["noise-0"].shape == (16, 3, 12, 12)
+
+
+def test_a_client_trains_with_the_blur_and_the_noise_that_it_found():
+    """A wide blur leaves less of a bright dot than a narrow one; noise of the pool comes on top."""
+    data = photographs()
+    dot = torch.zeros(3, 32, 32)
+    dot[:, 16, 16] = 1.0
+    peaks = []
+    for width in (0.6, 2.0):
+        blur = {"blur-0": np.array([width, width, 0.0])}
+        silent = {"noise-0": np.zeros((16, 3, 12, 12), np.float32)}
+        state = Content({"degradation": {**blur, **silent}})
+        local = make().for_client(run_of(photographs(), state))
+        peaks.append(float(local.shrunk(dot, 0, torch_rng(0, "x")).max()))
+    assert peaks[0] > 3 * peaks[1]
+    noise = np.random.default_rng(0).normal(0, 0.05, (16, 3, 12, 12)).astype(np.float32)
+    state = Content({"degradation": {**blur, "noise-0": noise}})
+    local = make().for_client(run_of(data, state))
+    grey = torch.full((3, 64, 64), 0.5)
+    assert float(local.shrunk(grey, 0, torch_rng(0, "x")).std()) == pytest.approx(0.05, rel=0.2)
+
+
+def test_the_loss_that_q_ffl_asks_for_is_that_of_the_clients_own_camera():
+    """The oracle's patches are blurred and noisy, bicubic ones are not."""
+    found = {}
+    for degradation in ("bicubic", "oracle"):
+        options = {"lens": {"blur": [2.5, 2.5]}, "adversarial": AdversarialConfig()}
+        task = make(degradation=degradation, **options)
+        run = run_of(photographs())
+        run.runtime.task, run.model = task, Bicubic()
+        InitialLoss().start(run)
+        found[degradation] = run.metrics["train_loss"]
+        assert len(run.data["image"]) == 6
+    assert found["oracle"] > 1.1 * found["bicubic"]
+
+
+@pytest.mark.parametrize("name", ["generic", "bsrgan", "real-esrgan"])
+def test_clients_may_train_on_a_pool_of_degradations(name):
+    """No camera is estimated; patches are small, in steps of 1/255, and fresh in every draw."""
+    run = run_of(photographs())
+    local = make(degradation=name).for_client(run)
+    assert "degradation" not in run.state.arrays
+    scene, rng = photographs()["image"][0].clamp(0, 1)[:, :32, :32], torch_rng(0, "x")
+    one, two = (local.shrunk(scene, 0, rng) for _ in range(2))
+    assert one.shape == two.shape == (3, 16, 16)
+    assert not torch.equal(one, two)
+    assert float((255 * one - (255 * one).round()).abs().max()) < 1e-3

@@ -276,6 +276,18 @@ def test_runs_without_evaluation_or_of_other_metrics_are_refused(runs, tmp_path)
         compare_runs([])
 
 
+def test_runs_of_two_tasks_are_refused_though_a_metric_has_one_name(runs, tmp_path):
+    """PSNR of denoising is on colours, that of super-resolution on Y without a border."""
+    copies = []
+    for task in ("denoising", "super-resolution"):
+        copies.append(shutil.copytree(runs / "a0", tmp_path / task))
+        config = yaml.safe_load((copies[-1] / "config.yaml").read_text())
+        config["task"] = {"name": task}
+        (copies[-1] / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match="same task, found denoising, super-resolution: what both"):
+        compare_runs(copies)
+
+
 def test_flatten():
     assert flatten({"a": {"b": 1, "c": {}}, "d": [1, None], "e": "x", "f": True}) == {
         "a.b": "1", "a.c": "{}", "d": "[1, null]", "e": "x", "f": "true",

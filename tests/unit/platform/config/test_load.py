@@ -232,6 +232,14 @@ def test_missing_keys_stand_at_their_block(load):
         ),
         ({"data": {"name": "digits", "validation_fraction": 0.8}}, "(got 0.2 + 0.8)"),
         ({"local": {"optimizer": {"nesterov": True}}}, "needs 'local.optimizer.momentum' above 0"),
+        (
+            {
+                "data": {"name": "photographs", "shift": {"name": "noise"}},
+                "model": {"name": "dncnn"},
+                "task": {"name": "denoising", "noise": {"name": "gaussian"}},
+            },
+            "which the truth of task 'denoising' would carry too",
+        ),
     ],
 )
 def test_rules_between_keys(change, words):

@@ -117,3 +117,18 @@ def test_counts_and_constants_are_given_as_means_only(tmp_path):
     assert "Replies lost to errors" in page
     assert "row by row noisy, after the final model, and truth" in page
     assert "A row is a class, from top to bottom: 0, 1, 2" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("psnr", "dB"),
+        ("noisy_psnr", "dB"),
+        ("gain_over_filters", "dB"),
+        ("fidelity_framewise", "dB"),
+        ("gain_over_local", ""),
+        ("ssim", ""),
+    ],
+)
+def test_levels_and_their_differences_are_in_decibels(name, unit):
+    assert metric(name).unit == unit

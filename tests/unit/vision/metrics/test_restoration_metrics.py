@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage, special
+from scipy.signal import convolve2d
 from skimage import data as photographs
 from skimage import metrics as oracle
 
@@ -83,32 +85,59 @@ def test_gmsd_by_hand(pair):
     assert gmsd(*pair).item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_haarpsi_of_grey_images_by_hand(pair):
-    from scipy.signal import convolve2d
+def haarpsi_by_hand(pair, colour):
+    """Numpy, from the paper; images (1, 3, 160, 160)."""
+
+    def same(image, kernel):
+        start = len(kernel) // 2
+        return np.abs(convolve2d(image, kernel)[start : start + 80, start : start + 80])
 
     def coefficients(image, level, turn):
         kernel = np.ones((2**level, 2**level)) / 2**level
         kernel[: 2 ** (level - 1)] *= -1
-        kernel = kernel.T if turn else kernel
-        full = convolve2d(image, kernel, mode="full")
-        start = 2 ** (level - 1)
-        return np.abs(full[start : start + 80, start : start + 80])
+        return same(image, kernel.T if turn else kernel)
 
     def likeness(a, b):
         return (2 * a * b + 30) / (a**2 + b**2 + 30)
 
-    sides = [255 * grey(s)[0, 0].numpy() for s in pair]
-    x, y = (s.reshape(80, 2, 80, 2).mean(axis=(1, 3)) for s in sides)
-    top = bottom = 0.0
+    def plane(side, *shares):
+        image = 255 * numpy(side) @ np.array(shares)
+        return image.reshape(80, 2, 80, 2).mean(axis=(1, 3))
+
+    x, y = (plane(side, 0.299, 0.587, 0.114) for side in pair)
+    local, weight = [], []
     for turn in (False, True):
         a, b = ([coefficients(s, level, turn) for level in (1, 2, 3)] for s in (x, y))
-        local = (likeness(a[0], b[0]) + likeness(a[1], b[1])) / 2
-        weight = np.maximum(a[2], b[2])
-        top += (weight / (1 + np.exp(-4.2 * local))).sum()
-        bottom += weight.sum()
-    share = top / bottom
-    expected = (np.log(share / (1 - share)) / 4.2) ** 2
+        local.append((likeness(a[0], b[0]) + likeness(a[1], b[1])) / 2)
+        weight.append(np.maximum(a[2], b[2]))
+    if colour:
+        mean = np.full((2, 2), 0.25)
+        i = [same(plane(side, 0.596, -0.274, -0.322), mean) for side in pair]
+        q = [same(plane(side, 0.211, -0.523, 0.312), mean) for side in pair]
+        local.append((likeness(*i) + likeness(*q)) / 2)
+        weight.append((weight[0] + weight[1]) / 2)
+    share = sum((w / (1 + np.exp(-4.2 * s))).sum() for s, w in zip(local, weight, strict=True))
+    share /= sum(w.sum() for w in weight)
+    return (np.log(share / (1 - share)) / 4.2) ** 2
+
+
+def test_haarpsi_by_hand(pair):
+    expected = haarpsi_by_hand(pair, colour=False)
     assert haarpsi(*(grey(s) for s in pair)).item() == pytest.approx(expected, abs=1e-9)
+    coloured = haarpsi_by_hand(pair, colour=True)
+    assert abs(coloured - expected) > 1e-3
+    assert haarpsi(*pair).item() == pytest.approx(coloured, abs=1e-9)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_black_images_are_alike(channels):
+    black = torch.zeros(1, channels, 32, 32, requires_grad=True)
+    images = torch.cat([black, black + 0.2])
+    found = haarpsi(images, torch.zeros(2, channels, 32, 32))
+    assert found[0].item() == pytest.approx(1, abs=1e-12)
+    assert 0 < found[1] < 0.5
+    found.sum().backward()
+    assert black.grad.isfinite().all()
 
 
 def test_piqe_is_low_for_a_photograph_and_high_for_noise_and_flat(pair):
@@ -147,6 +176,64 @@ def test_niqe_refit_is_lower_for_a_photograph_than_for_noise_or_blur():
     assert other.score(image) == scores[0]
 
 
+def niqe_features_by_hand(image, side, sharpness):
+    """Numpy, from the paper: features (blocks, 36) of the sharp blocks of an image (3, H, W)."""
+    place = np.arange(7) - 3.0
+    window = np.exp(-(place**2) / (2 * (7 / 6) ** 2))
+    window = np.outer(window, window) / window.sum() ** 2
+    shapes = np.arange(0.2, 10.001, 0.001)
+    ratios = special.gamma(2 / shapes) ** 2 / special.gamma(1 / shapes) / special.gamma(3 / shapes)
+
+    def normalised(shades):
+        mean = ndimage.correlate(shades, window, mode="nearest")
+        square = ndimage.correlate(shades**2, window, mode="nearest")
+        deviation = np.sqrt(np.abs(square - mean**2))
+        return (shades - mean) / (deviation + 1), deviation
+
+    def blocks(plane, side):
+        rows = range(0, plane.shape[0], side)
+        return [plane[y : y + side, x : x + side] for y in rows for x in range(0, len(plane), side)]
+
+    def gaussian(values):
+        left, right = (
+            np.sqrt(np.mean(part**2)) for part in (values[values < 0], values[values > 0])
+        )
+        g = left / right
+        found = np.mean(np.abs(values)) ** 2 / np.mean(values**2)
+        found *= (g**3 + 1) * (g + 1) / (g**2 + 1) ** 2
+        shape = shapes[np.argmin((ratios - found) ** 2)]
+        width = np.sqrt(special.gamma(1 / shape) / special.gamma(3 / shape))
+        return shape, left * width, right * width
+
+    def features(block):
+        shape, left, right = gaussian(block)
+        found = [shape, (left + right) / 2]
+        for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            shape, left, right = gaussian(block * np.roll(block, shift, axis=(0, 1)))
+            mean = (right - left) * special.gamma(2 / shape) / special.gamma(1 / shape)
+            found += [shape, mean, left, right]
+        return found
+
+    shades = np.round(255 * (image.permute(1, 2, 0).numpy() @ np.array([0.299, 0.587, 0.114])))
+    plane, deviation = normalised(shades)
+    half = normalised(imresize(torch.tensor(shades)[None, None], 0.5)[0, 0].numpy())[0]
+    sharp = np.array([block.mean() for block in blocks(deviation, side)])
+    pairs = zip(blocks(plane, side), blocks(half, side // 2), strict=True)
+    found = np.array([features(first) + features(second) for first, second in pairs])
+    return found[sharp > sharpness * sharp.max()]
+
+
+def test_niqe_refit_by_hand():
+    image = photograph()[0]
+    model = NiqeRefit(block=16, sharpness=0.3)
+    expected = niqe_features_by_hand(image, 16, 0.3)
+    assert model.fit([image]) == len(expected)
+    assert FEATURES < len(expected) < 100
+    state = model.state()
+    np.testing.assert_allclose(state["mean"].numpy(), expected.mean(0), atol=1e-6)
+    np.testing.assert_allclose(state["covariance"].numpy(), np.cov(expected.T), atol=1e-6)
+
+
 def test_niqe_refit_says_what_it_needs():
     model = NiqeRefit()
     with pytest.raises(UserError, match="needs a fit"):
@@ -177,3 +264,43 @@ def test_unequal_shapes_are_refused(metric):
 def test_colour_needs_one_or_three_channels():
     with pytest.raises(UserError, match="1 or 3 channels"):
         gmsd(torch.rand(1, 4, 20, 20), torch.rand(1, 4, 20, 20))
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim, gmsd, haarpsi, lambda image, _: piqe(image)])
+def test_whole_numbers_and_pixels_of_another_range_are_refused(pair, metric):
+    def judged(*sides):
+        return metric(*(side.expand(2, 3, 160, 160) for side in sides))
+
+    image, truth = pair
+    for wrong in ((255 * image).byte(), (255 * image).long()):
+        with pytest.raises(UserError, match=f"floating point.*got {wrong.dtype}.*Divide by 255"):
+            judged(wrong, wrong)
+    for wrong in (255 * image, -255 * image):
+        with pytest.raises(UserError, match=r"in \[0, 1\] \(got .* to .*Divide"):
+            judged(wrong, wrong)
+    assert judged(3 * image - 1, truth).isfinite().all()  # overshoot, or noise that is not clipped
+    assert judged(image.float(), truth.float()).isfinite().all()
+
+
+def test_both_sides_of_a_pair_are_looked_at(pair):
+    image, truth = pair
+    for wrong in ((255 * truth).byte(), 255 * truth):
+        for sides in ((image, wrong), (wrong, truth)):
+            with pytest.raises(UserError, match="Divide by"):
+                psnr(*sides)
+    assert psnr(image * math.nan, truth).isnan().all()  # of a run that diverged
+    assert psnr(image[:0], truth[:0]).shape == (0,)
+
+
+def test_reference_free_metrics_and_grey_values_refuse_other_ranges(pair):
+    image = pair[0][0]
+    model = NiqeRefit(block=16, sharpness=0.3)
+    with pytest.raises(UserError, match="Divide by 255"):
+        model.fit([(255 * image).byte()])
+    model.fit([image])
+    for wrong in ((255 * image).byte(), 255 * image):
+        with pytest.raises(UserError, match="Divide by"):
+            model.score(wrong)
+    for shade in (grey, luma):
+        with pytest.raises(UserError, match="floating point"):
+            shade((255 * pair[0]).byte())

@@ -26,6 +26,25 @@ def test_the_ensemble_treats_all_directions_alike():
         torch.testing.assert_close(turned, turn(result, flips))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: x[:, :, 1:-1, 1:-1],
+        lambda x: (x, x),
+        lambda x: x.mean((2, 3)),
+        lambda x: x.repeat(1, 1, 2, 3),
+    ],
+    ids=["smaller", "tuple", "logits", "unevenly-larger"],
+)
+def test_an_answer_that_is_no_image_comes_back_as_it_is(answer):
+    """Whoever asks then says what was wrong with it."""
+    image = torch.rand(1, 3, 8, 8)
+    found, wanted = restore(answer, image), answer(image)
+    assert type(found) is type(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_the_ensemble_of_the_identity_is_the_identity():
     image = torch.rand(2, 3, 9, 6)
     torch.testing.assert_close(self_ensemble(lambda x: x, image, multiple=4), image)
@@ -78,3 +97,12 @@ def test_patches_say_what_they_need():
         patches([(torch.rand(1, 4, 9),)], 1, 5, torch_rng(0, "patches"))
     with pytest.raises(UserError, match="one scene or more"):
         patches([], 1, 5, torch_rng(0, "patches"))
+
+
+@pytest.mark.parametrize(
+    "size", [(100, 100), (32, 32), (0, 0), (60, 64), (64, 60), (128, 64), (64, 128)]
+)
+def test_images_of_a_scene_have_one_factor(size):
+    scene = (torch.rand(3, 64, 64), torch.rand(3, *size))
+    with pytest.raises(UserError, match=rf"same whole multiple.*got {size[0]}x{size[1]} beside"):
+        patches([scene], 2, 16, torch_rng(0, "patches"))

@@ -32,8 +32,18 @@ def test_div2k_pairs_by_name(tmp_path):
 def test_flickr2k_has_training_images_only(tmp_path):
     put(tmp_path / "Flickr2K_HR", "000001.png")
     assert names(find(tmp_path, "flickr2k", "train").large) == ["000001.png"]
-    with pytest.raises(UserError, match="no published split 'valid'"):
+    with pytest.raises(UserError, match=r"no published split 'valid'. Choose one of: train\."):
         find(tmp_path, "flickr2k", "valid")
+
+
+def test_unknown_names_are_refused(tmp_path):
+    put(tmp_path / "Flickr2K_HR", "000001.png")
+    with pytest.raises(UserError, match=r"choose one of div2k, .*got 'DIV2K'"):
+        find(tmp_path, "DIV2K", "train")
+    with pytest.raises(UserError, match=r"'validation'. Choose one of: train, valid, test\."):
+        find(tmp_path, "ntire2020-track1", "validation")
+    with pytest.raises(UserError, match=r"'test'. Choose one of: train, valid\."):
+        find(tmp_path, "div2k", "test")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from fedzda.base import UserError
 from fedzda.vision.restoration.imresize import imresize, rounded
 
 RAMP = list(range(8))
@@ -51,3 +52,9 @@ def test_sizes_are_rounded_up_and_constants_stay():
 def test_rounded_clips_and_keeps_steps_of_eight_bits():
     result = rounded(torch.tensor([-1.0, 0.5, 100 / 255, 2.0]))
     assert (result * 255).tolist() == pytest.approx([0, 128, 100, 255])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_whole_numbers_are_refused(dtype):
+    with pytest.raises(UserError, match=f"floating point.*got {dtype}"):
+        imresize(torch.full((1, 3, 8, 8), 200, dtype=dtype), 0.5)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn import functional
 
 from fedzda.base import UserError
 from fedzda.vision.restoration.adversarial import discriminator_loss, generator_loss
@@ -72,6 +73,33 @@ def test_objectives_at_chance():
     shifted = discriminator_loss("relativistic", zero + 7, zero + 7).item()
     assert shifted == pytest.approx(math.log(2))  # only differences count
     assert discriminator_loss("patch", zero + 7, zero + 7).item() > 3
+
+
+def test_the_relativistic_objectives_by_hand():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 3.0])
+    more, less = real - 1.0, fake - 1.25  # against the mean of the other side
+    told = (functional.softplus(-more) + functional.softplus(less)).mean() / 2
+    fooled = (functional.softplus(more) + functional.softplus(-less)).mean() / 2
+    torch.testing.assert_close(discriminator_loss("relativistic", real, fake), told)
+    torch.testing.assert_close(generator_loss("relativistic", real, fake), fooled)
+    # Only differences count, and real images too are judged: both are unlike the plain game.
+    torch.testing.assert_close(generator_loss("relativistic", real + 7, fake + 7), fooled)
+    assert (generator_loss("relativistic", real + 1, fake) - fooled).abs() > 0.1
+    plain = functional.softplus(-fake).mean()
+    torch.testing.assert_close(generator_loss("patch", real, fake), plain)
+    torch.testing.assert_close(generator_loss("least-squares", real, fake), torch.tensor(4.0))
+
+
+def test_vgg_sees_colours_normalised_as_it_was_trained():
+    torch.manual_seed(0)
+    made, image = VGG19(), torch.rand(1, 3, 32, 32)
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    )
+    seen = []
+    made.features[0].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    torch.testing.assert_close(made(image), made.features((image - mean) / std))
+    torch.testing.assert_close(seen[0], (image - mean) / std)
 
 
 def test_fusion_follows_the_light():

@@ -2,6 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch.nn import functional
 
 from fedzda.base import ImageSpec, StrictConfig, UserError
 from fedzda.vision.restoration.config import (
@@ -20,7 +21,9 @@ from fedzda.vision.restoration.config import (
 from fedzda.vision.restoration.haar import haar, inverse_haar
 from fedzda.vision.restoration.layers import Pool, padded
 from fedzda.vision.restoration.networks import DENOISERS, UPSCALERS, build
+from fedzda.vision.restoration.networks.imdn import DistillationBlock
 from fedzda.vision.restoration.networks.mrdb import MRDB
+from fedzda.vision.restoration.networks.rrdb_net import RRDB
 
 TINY = [
     DnCNNConfig(depth=3, channels=4),
@@ -197,6 +200,85 @@ def test_patch_discriminator_sees_patches_and_u_net_pixels():
 
 
 # ---------------------------------------------------------------------------------------------
+# Forward passes, computed once more from the weights
+
+
+def test_dncnn_takes_the_noise_away():
+    network = make(DnCNNConfig(depth=3, channels=4, norm="none"))
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    x = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(x - network(x), network.noise(x))
+    assert network.noise(x).abs().mean() > 0.1
+
+
+def test_a_fifth_of_rrdb_s_change_is_added_at_both_levels():
+    torch.manual_seed(0)
+    block = RRDB(4, growth=2)
+    for parameter in block.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    x = torch.randn(1, 4, 6, 6)
+    h = x
+    for unit in block.units:
+        maps = [h]
+        for layer in unit.layers[:-1]:
+            maps.append(functional.leaky_relu(layer(torch.cat(maps, dim=1)), 0.2))
+        h = h + 0.2 * unit.layers[-1](torch.cat(maps, dim=1))
+    torch.testing.assert_close(block(x), x + 0.2 * h)
+
+
+def test_mwrcanet_adds_every_scale_of_the_way_down():
+    network = make(TINY[4], channels=1)
+    x = torch.rand(2, 1, 16, 24)
+    half = network.down1(haar(x))
+    quarter = network.down2(haar(half))
+    eighth = network.middle(network.down3(haar(quarter)))
+    up = quarter + inverse_haar(network.up1(eighth))
+    up = half + inverse_haar(network.up2(up))
+    torch.testing.assert_close(network(x), x + inverse_haar(network.up3(up)), atol=1e-5, rtol=1e-4)
+
+
+def test_the_pyramid_of_mrdb_sees_as_far_as_its_rates():
+    torch.manual_seed(0)
+    block = MRDB(3, MRDBConfig(growth=2, layers=1, context_channels=2, rates=[1, 2, 4]))
+    x = torch.rand(1, 3, 12, 12)
+    pyramid, dense = block.pyramid, functional.relu(block.dense[0](x))
+    maps = [functional.relu(pyramid.point(x))]
+    for rate, layer in zip((1, 2, 4), pyramid.dilated, strict=True):
+        far = functional.conv2d(x, layer.weight, layer.bias, padding=rate, dilation=rate)
+        maps.append(functional.relu(far))
+    whole = functional.relu(pyramid.whole(x.mean(dim=(2, 3), keepdim=True)))
+    context = pyramid.join(torch.cat([*maps, whole.expand(1, 2, 12, 12)], dim=1))
+    expected = x + block.fusion(torch.cat([x, dense, context], dim=1))
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_mrdn_adds_its_change_to_the_image():
+    network = make(MRDNConfig(blocks=2, channels=4, growth=3, layers=2, noise_map=True))
+    image, level = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
+    x = torch.cat([image, level], dim=1)
+    shallow = network.head(x)
+    first = network.blocks[0](network.entry(shallow))
+    joined = network.join(torch.cat([first, network.blocks[1](first)], dim=1))
+    torch.testing.assert_close(network(x), image + network.tail(joined + shallow))
+
+
+def test_imdn_weighs_channels_by_mean_plus_deviation():
+    torch.manual_seed(0)
+    block = DistillationBlock(8, reduction=2)
+    x, rest, kept = torch.randn(2, 8, 6, 6), None, []
+    for layer in block.layers[:-1]:
+        h = functional.leaky_relu(layer(x if rest is None else rest), 0.05)
+        kept.append(h[:, :2])
+        rest = h[:, 2:]
+    h = torch.cat([*kept, block.layers[-1](rest)], dim=1)
+    contrast = (
+        h.mean(dim=(2, 3), keepdim=True) + h.flatten(2).std(dim=2, correction=0)[..., None, None]
+    )
+    torch.testing.assert_close(block(x), x + block.mix(h * block.gate(contrast)))
+
+
+# ---------------------------------------------------------------------------------------------
 # Layers
 
 
@@ -256,3 +338,24 @@ def test_a_network_with_a_noise_map_inside_another_one_can_be_traced():
     x = torch.rand(1, 6, 8, 8)
     assert torch.equal(traced(x), network(x).clamp(0, 1))
     assert network(x_NCHW=x).shape == (1, 3, 8, 8)
+
+
+def test_a_deep_dncnn_learns_at_once_from_the_identity_and_not_from_random_weights():
+    """Twenty layers, forty steps on one scene: from the identity a quarter of the noise is gone."""
+    rng = torch.Generator().manual_seed(0)
+    clean = functional.interpolate(torch.rand(4, 1, 6, 6, generator=rng), size=24, mode="bilinear")
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=rng)
+    left = {}
+    for start in ("identity", "he"):
+        network = make(DnCNNConfig(depth=20, channels=8, start=start), channels=1)
+        if start == "identity":
+            assert torch.equal(network.eval()(noisy), noisy)
+        optimizer = torch.optim.Adam(network.train().parameters(), lr=3e-3)
+        for _ in range(40):
+            loss = (network(noisy) - clean).abs().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        left[start] = float(loss.detach()) / float((noisy - clean).abs().mean())
+    assert left["identity"] < 0.75
+    assert left["he"] > 0.95

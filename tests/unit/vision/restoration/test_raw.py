@@ -136,6 +136,20 @@ def test_a_photograph_survives_unprocessing():
     torch.testing.assert_close(process(unprocess(flat, camera), camera), flat, atol=1e-5, rtol=0)
 
 
+def test_highlights_stay_near_white_in_all_colours():
+    camera = random_camera(torch_rng(0, "camera"))
+    white = unprocess(torch.ones(1, 3, 8, 8), camera)
+    torch.testing.assert_close(white, torch.ones(1, 1, 8, 8), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(3, 9, 8), (3, 8, 9), (1, 8, 8), (4, 8, 8)])
+def test_mosaics_are_made_of_colour_images_with_even_sides(size):
+    camera = random_camera(torch_rng(0, "camera"))
+    for make in (lambda image: unprocess(image, camera), mosaic):
+        with pytest.raises(UserError, match=f"3 channels and an even.*got {size[0]} of"):
+            make(torch.rand(1, *size))
+
+
 def test_cameras_are_within_their_ranges():
     cameras = [random_camera(torch_rng(seed, "camera")) for seed in range(50)]
     assert all(1.9 <= c.red <= 2.4 and 1.5 <= c.blue <= 1.9 for c in cameras)

@@ -5,9 +5,11 @@ from PIL import Image
 from scipy import io
 
 from fedzda.base import UserError
+from fedzda.vision.metrics.psnr import psnr
 from fedzda.vision.restoration.sidd import (
     Submission,
     load_blocks,
+    load_image,
     load_patterns,
     scenes,
     score,
@@ -60,6 +62,74 @@ def test_unfit_files_are_refused(tmp_path):
         load_blocks(save(tmp_path / "flat.mat", np.zeros((8, 8))))
 
 
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (float, 1)])
+@pytest.mark.parametrize("shape", [(4, 8, 8), (4, 8, 8, 3)])
+def test_blocks_are_scaled_by_their_type(tmp_path, dtype, white, shape):
+    array = (RNG.random(shape) * white).astype(dtype)
+    array.flat[:2] = 0, white
+    blocks = load_blocks(save(tmp_path / "x.mat", array))
+    assert blocks.dtype == torch.float32
+    expected = array / white if array.ndim == 3 else np.moveaxis(array / white, 3, 1)
+    np.testing.assert_allclose(blocks.numpy().reshape(expected.shape), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([-3, 1020], np.int16), "x.mat holds pixels of type int16 from -3 to 1020"),
+        (np.array([0, 1], np.int64), "type int64 from 0 to 1"),
+        (
+            np.array([0.25, 254.5]),
+            r"lie in \[0, 1\], and those of x\.mat range from 0\.25 to 254\.5",
+        ),
+        (np.array([-0.5, 1.0], np.float32), "x.mat range from -0.5 to 1"),
+        (np.array([np.nan, 1.0]), "x.mat range from nan to nan"),
+        (np.array([0.5, 1j]), r"type complex128\. Save"),
+    ],
+)
+def test_pixels_of_unknown_white_are_refused(tmp_path, array, message):
+    with pytest.raises(UserError, match=message):
+        load_blocks(save(tmp_path / "x.mat", np.tile(array, (2, 4, 2))))
+    with pytest.raises(UserError, match=message):
+        load_image(save(tmp_path / "x.mat", np.tile(array, (4, 2))))
+
+
+def test_photographs_of_a_scene_can_be_read(tmp_path):
+    folder = tmp_path / "0001_001_S6_00100_00060_3200_L"
+    folder.mkdir()
+    rgb = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    raw = RNG.random((6, 8)).astype(np.float32)
+    for kind, number in (("NOISY", 1), ("GT", 2)):
+        Image.fromarray(rgb // number).save(folder / f"0001_{kind}_SRGB_010.PNG")
+        io.savemat(folder / f"0001_{kind}_RAW_010.MAT", {"x": raw / number})
+    (scene,) = scenes(tmp_path)
+    (noisy_raw, clean_raw), (noisy, clean) = ([load_image(f) for f in p] for p in scene.pairs())
+    for image, number in ((noisy, 1), (clean, 2)):
+        expected = torch.from_numpy(rgb // number).permute(2, 0, 1) / 255
+        torch.testing.assert_close(image, expected)
+    for image, number in ((noisy_raw, 1), (clean_raw, 2)):
+        assert image.shape == (1, 6, 8)
+        assert image.dtype == torch.float32
+        np.testing.assert_array_equal(image[0].numpy(), raw / number)
+
+
+def test_unfit_photographs_are_refused(tmp_path):
+    for name in ("none.PNG", "none.MAT"):
+        with pytest.raises(UserError, match="there is no file"):
+            load_image(tmp_path / name)
+    with pytest.raises(UserError, match=r"\.png \(sRGB\) or \.mat \(raw\)"):
+        load_image(tmp_path / "x.tif")
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(UserError, match="is no image"):
+        load_image(tmp_path / "text.png")
+    with pytest.raises(UserError, match=r"raw image is \(height, width\)"):
+        load_image(save(tmp_path / "blocks.mat", RNG.random((4, 8, 8))))
+    header = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+    (tmp_path / "0001_GT_RAW_010.MAT").write_bytes(header + bytes(99))
+    with pytest.raises(UserError, match=r"version 7\.3 \(HDF5\).*'-v7'\).*h5py"):
+        load_image(tmp_path / "0001_GT_RAW_010.MAT")
+
+
 def test_scene_folders_are_natural_clients(tmp_path):
     names = ["0001_001_S6_00100_00060_3200_L", "0010_002_GP_00800_01600_5500_N"]
     for name in reversed(names):
@@ -86,12 +156,19 @@ def test_scene_folders_are_natural_clients(tmp_path):
         list(found[0].pairs())
     with pytest.raises(UserError, match="no folder named like"):
         scenes(found[0].folder)
+    for missing in (tmp_path / "none", found[0].folder / "0001_NOISY_SRGB_010.PNG"):
+        with pytest.raises(UserError, match="there is no folder"):
+            scenes(missing)
 
 
 def test_patterns_of_sidd_plus(tmp_path):
     path = tmp_path / "siddplus_bayer_patterns.csv"
     path.write_text('image,pattern\n0,"BGGR"\n1,RGGB\n2, gbrg\n')
     assert load_patterns(path) == ["bggr", "rggb", "gbrg"]
+    path.write_text("RGGB\nBGGR\n", encoding="utf-8-sig")
+    assert load_patterns(path) == ["rggb", "bggr"]
+    with pytest.raises(UserError, match="there is no file"):
+        load_patterns(tmp_path / "none.csv")
     path.write_text("image\n0\n")
     with pytest.raises(UserError, match="names no Bayer pattern"):
         load_patterns(path)
@@ -107,6 +184,19 @@ def test_the_score_is_a_mean_over_blocks():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+def test_the_score_is_that_of_the_submitted_file(tmp_path, channels):
+    truth = torch.rand(3, channels, 16, 16, generator=torch.Generator().manual_seed(0))
+    results = truth + 0.3 * truth.flip(3) - 0.1  # beyond [0, 1] on both sides
+    about = Submission(seconds=1.0, gpu=True, extra_data=False, description="")
+    again = load_blocks(write_submission(tmp_path, results, about))
+    found, filed = score(results, truth), score(again, truth)
+    assert (found.psnr, found.ssim) == pytest.approx((filed.psnr, filed.ssim), abs=1e-6)
+    assert found.psnr == pytest.approx(psnr(again, truth).mean().item(), abs=1e-6)
+    with pytest.raises(UserError, match="Divide by"):
+        score((255 * truth).byte(), truth)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 def test_a_submission_can_be_read_again(tmp_path, channels):
     results = torch.rand(4, channels, 16, 16) * 1.2 - 0.1
     about = Submission(seconds=0.25, gpu=True, extra_data=False, description="MRDN, 8 turns")
@@ -117,5 +207,13 @@ def test_a_submission_can_be_read_again(tmp_path, channels):
     text = (tmp_path / "out" / "readme.txt").read_text()
     assert "Runtime per mega pixel [s] : 0.25" in text
     assert "CPU[1] / GPU[0] : 0" in text
+    assert "No use of metadata[0] : 0" in text
+    assert "No Extra Data[0] : 0" in text
+    rich = Submission(seconds=0.25, gpu=False, extra_data=True, description="", metadata=True)
+    write_submission(tmp_path / "rich", results, rich)
+    text = (tmp_path / "rich" / "readme.txt").read_text()
+    assert "CPU[1] / GPU[0] : 1" in text
+    assert "No use of metadata[0] : 1" in text
+    assert "No Extra Data[0] : 1" in text
     with pytest.raises(UserError, match="1 or 3 channels"):
         write_submission(tmp_path, torch.rand(1, 2, 16, 16), about)

@@ -27,7 +27,7 @@ from restoration_cases import check, denoise, federated, page, raw, real, study,
 
 STUDIES = {"denoise": denoise, "raw": raw, "sr": superres, "real-sr": real}
 STEPS = {"denoise": 5000, "raw": 4000, "sr": 20000, "real-sr": 4000}
-GPU_ONLY = ("mcu-net",)
+ON_REQUEST = ("mcu-net", "dncnn-he")  # for a GPU, and for comparison
 ON_PAGE = ("denoise", "sr")
 
 
@@ -75,7 +75,7 @@ def main() -> int:
         if unknown:
             parser.error(f"--arms {unknown[0]}: {name} has {', '.join(known)}")
         for seed in options.seeds:
-            for arm in options.arms or [arm for arm in known if arm not in GPU_ONLY]:
+            for arm in options.arms or [arm for arm in known if arm not in ON_REQUEST]:
                 run(name, arm, seed, options)
     for name in options.table:
         print(f"\n{name}\n{table(name)}")

@@ -34,6 +34,7 @@ PICTURED = 1
 
 ARMS: dict[str, DenoiserConfig] = {
     "dncnn": DnCNNConfig(size="full"),
+    "dncnn-he": DnCNNConfig(size="full", start="he"),
     "nafnet-w16": NAFNetConfig(pool_window=WINDOW),
     "mrdn-lite": MRDNConfig(pool_window=WINDOW),
     "rdn-lite": MRDNConfig(context_channels=0, growth=9, layers=4),

@@ -95,14 +95,16 @@ class Restoration(Task):
         return {**batch, "given": given, "truth": truth}
 
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Mean distance of the model's patches from the truth, as ``task.loss`` says.
+        """Mean distance of the model's patches from the truth, as ``task.loss`` says."""
+        given, truth = self.learned(batch)
+        return self.distance(model(given), truth)
 
-        A batch that was not augmented is judged on the patches that :meth:`augment` cuts with a
-        fixed seed.
-        """
+    def learned(self, batch: Batch) -> Pair:
+        """What goes in and what should come out; of a batch that was not augmented the patches that
+        :meth:`augment` cuts with a fixed seed."""
         if "given" not in batch:
             batch = self.augment(batch, torch_rng(0, "restoration-loss"))
-        return self.distance(model(batch["given"]), batch["truth"])
+        return batch["given"], batch["truth"]
 
     def distance(self, images_NCHW: torch.Tensor, truth_NCHW: torch.Tensor) -> torch.Tensor:
         """``task.loss`` of images, a scalar."""

@@ -78,9 +78,8 @@ class LocalSuperResolution(SuperResolution):
     def loss(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Distance from the truth; in training a discriminator takes a step of its own and then
         adds its judgement, weighed."""
-        if "given" not in batch:
-            batch = self.augment(batch, torch_rng(0, "restoration-loss"))
-        restored, truth = model(batch["given"]), batch["truth"]
+        given, truth = self.learned(batch)
+        restored = model(given)
         loss = self.distance(restored, truth)
         if self.critic is not None and torch.is_grad_enabled():
             self.critic.learn(restored.detach(), truth)

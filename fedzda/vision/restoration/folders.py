@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from fedzda.base import UserError
+from fedzda.vision.restoration.files import images_in
 
 Layout = Literal["div2k", "flickr2k", "ntire2020-track1", "ntire2020-track2"]
 Split = Literal["train", "valid", "test"]
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 _TRACKS = {
     "ntire2020-track1": {
         "train": ("Corrupted-tr-x", "Corrupted-tr-y"),
@@ -65,9 +65,9 @@ def find(root: Path, layout: Layout, split: Split, scale: int = 4) -> Found:
     _check_names(layout, split)
     if layout in _TRACKS:
         source, target = _TRACKS[layout][split]
-        return Found(_images(root / source), _images(root / target) if target else [])
+        return Found(images_in(root / source), images_in(root / target) if target else [])
     stem = f"DIV2K_{split}" if layout == "div2k" else "Flickr2K"
-    large = _images(root / f"{stem}_HR")
+    large = images_in(root / f"{stem}_HR")
     shrunk = root / f"{stem}_LR_bicubic" / f"X{scale}"
     if not shrunk.is_dir():
         return Found(large=large)
@@ -86,12 +86,3 @@ def _check_names(layout: str, split: str) -> None:
             f"split: {layout} has no published split '{split}'. Choose one of: "
             f"{', '.join(_SPLITS[layout])}."
         )
-
-
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(f"layout: there is no folder {folder}. Unpack the data set there.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise UserError(f"layout: {folder} has no images.")
-    return found

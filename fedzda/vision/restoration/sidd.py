@@ -20,6 +20,7 @@ from fedzda.base import UserError
 from fedzda.vision.metrics.pairs import check_pixels
 from fedzda.vision.metrics.psnr import psnr
 from fedzda.vision.metrics.ssim import ssim
+from fedzda.vision.restoration.files import read_image
 from fedzda.vision.restoration.imresize import rounded
 
 PHONES = {"GP": "bggr", "IP": "rggb", "S6": "grbg", "N6": "bggr", "G4": "bggr"}
@@ -119,7 +120,7 @@ def load_image(path: Path) -> torch.Tensor:
     """
     kind = path.suffix.lower()
     if kind == ".png":
-        return _read_png(path)
+        return read_image(path).expand(3, -1, -1)
     if kind != ".mat":
         raise UserError(f"sidd: images are .png (sRGB) or .mat (raw) files (got {path}).")
     array = _read_mat(path)
@@ -129,20 +130,6 @@ def load_image(path: Path) -> torch.Tensor:
             "width). Read files of blocks with load_blocks."
         )
     return _unit(array, path).unsqueeze(0)
-
-
-def _read_png(path: Path) -> torch.Tensor:
-    """``(3, H, W)`` in [0, 1]."""
-    from PIL import Image
-
-    if not path.is_file():
-        raise UserError(f"sidd: there is no file {path}.")
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except OSError as error:
-        raise UserError(f"sidd: {path} is no image, or a damaged one ({error}).") from error
-    return _unit(pixels, path).permute(2, 0, 1)
 
 
 def load_blocks(path: Path) -> torch.Tensor:

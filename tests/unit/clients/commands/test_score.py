@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_said(folders):
     found, truth = folders / "found", folders / "truth"
     assert "there is no folder" in said(folders / "nowhere", code=2)
     (folders / "empty").mkdir()
-    assert "holds no image" in said(folders / "empty", code=2)
+    assert "has no images" in said(folders / "empty", code=2)
     assert "for example scores.csv" in said(found, "--out", folders / "x.txt", code=2)
     (truth / "coffee.png").rename(truth / "tea.png")
     assert "no image called 'coffee'" in said(found, "--truth", truth, code=2)

@@ -88,6 +88,11 @@ def test_validate_names_the_wrong_number_of_outputs(task):
         task.validate(model, IMAGE)
 
 
+def test_validate_says_that_a_model_gives_images(task):
+    with pytest.raises(UserError, match=r"the model gives images, .* set task\.name to what the"):
+        task.validate(nn.Identity(), IMAGE)
+
+
 def test_validate_names_the_image_shape_a_model_cannot_take(task):
     with pytest.raises(UserError, match=r"shape \(1, 1, 3\).*mat1 and mat2"):
         task.validate(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), IMAGE)

@@ -4,6 +4,7 @@
     FEDZDA_DATA=… python benchmarks/gsanet.py --run grid            # all 18 combinations
     FEDZDA_DATA=… python benchmarks/gsanet.py --run ladder --size mobilenet-edge --device cuda
     FEDZDA_DATA=… python benchmarks/gsanet.py --run federated       # one client per drive
+    FEDZDA_DATA=… python benchmarks/gsanet.py --run int8            # the ladder as integers
     python benchmarks/gsanet.py --table ladder --table federated    # into docs/methods/gsanet.md
 
 Trained from scratch for a fixed number of epochs on all training frames, measured once at the end:
@@ -30,6 +31,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 RESULTS = ROOT / "docs" / "studies" / "results" / "gsanet"
 EPOCHS = {"lite": 100, "mobilenet-edge": 200, "xception": 200}
 ROUNDS = 40
+KINDS = ["ladder", "grid", "federated", "int8"]
 
 
 def places(work: Path, length: int, usual: int) -> tuple[Path, Path]:
@@ -58,6 +60,7 @@ def run_networks(kind: str, size: str, seeds: list[int], options: argparse.Names
 
     torch.set_num_threads(options.threads)
     arms = list(LADDER.values()) if kind == "ladder" else GRID
+    arms = [arm for arm in arms if not options.arms or arm.name in options.arms]
     epochs = options.epochs or EPOCHS[size]
     work, results = places(options.work, epochs, EPOCHS[size])
     for seed in seeds:
@@ -74,10 +77,11 @@ def run_networks(kind: str, size: str, seeds: list[int], options: argparse.Names
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", choices=["ladder", "grid", "federated"])
-    parser.add_argument("--table", choices=["ladder", "grid", "federated"], action="append")
+    parser.add_argument("--run", choices=KINDS)
+    parser.add_argument("--table", choices=KINDS, action="append")
     parser.add_argument("--size", choices=list(EPOCHS), default="lite")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="+", help="only these, e.g. none-concat-plain or fed-avg")
     parser.add_argument("--epochs", type=int, help="instead of 100 (lite) or 200")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the federated runs")
     parser.add_argument("--device", default="cpu")
@@ -88,7 +92,13 @@ def main() -> None:
         from gsanet_cases.federated import run_federated
 
         work, results = places(options.work, options.rounds, ROUNDS)
-        run_federated(options.seeds, options.rounds, work, results, finished)
+        run_federated(options.seeds, options.arms, options.rounds, work, results, finished)
+    elif options.run == "int8":
+        from gsanet_cases.integers import run_integers
+
+        epochs = options.epochs or EPOCHS[options.size]
+        work, results = places(options.work, epochs, EPOCHS[options.size])
+        run_integers(options.size, options.seeds, epochs, work, results, finished)
     elif options.run:
         run_networks(options.run, options.size, options.seeds, options)
     for kind in options.table or []:

@@ -21,6 +21,7 @@ _LAST = 3
 
 def run_federated(
     seeds: list[int],
+    arms: list[str] | None,
     rounds: int,
     work: Path,
     results: Path,
@@ -28,7 +29,7 @@ def run_federated(
 ) -> None:
     """Every cell that has no result yet."""
     for seed in seeds:
-        for arm in ARMS:
+        for arm in arms or ARMS:
             finished(
                 results / f"federated-{arm}-s{seed}.json",
                 lambda arm=arm, seed=seed: run_cell(arm, seed, rounds, work),  # type: ignore[misc]

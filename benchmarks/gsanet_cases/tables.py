@@ -20,8 +20,12 @@ Cells = list[dict[str, Any]]
 
 def update_page(kind: str, size: str, results: Path) -> None:
     """Put a table between its marks in the page."""
-    made = federated(results) if kind == "federated" else networks(kind, size, results)
-    name = kind if kind == "federated" else f"{kind}-{size}"
+    if kind == "federated":
+        made, name = federated(results), kind
+    elif kind == "int8":
+        made, name = integers(size, results), f"{kind}-{size}"
+    else:
+        made, name = networks(kind, size, results), f"{kind}-{size}"
     docs_page.put(PAGE, f"table {name}", made)
     print(made)
 
@@ -61,6 +65,33 @@ def _network(name: str, rows: Cells, base: Cells) -> list[str]:
         f"{found['macs'] / 1e6:.0f}",
         f"{np.median([row['latency_ms'] for row in rows]):.0f}",
         f"{np.mean([row['hours'] for row in rows]):.2f}",
+    ]
+
+
+def integers(size: str, results: Path) -> str:
+    """One row per network: floating point against integers."""
+    columns = ["network", "seeds", "mIoU %, float", "simulated", "ONNX Runtime", "Δ mIoU"]
+    lines = _head([*columns, "kB, float", "int8", "ms, float", "int8", "times faster"])
+    found = []
+    for name, arm in LADDER.items():
+        rows = _cells(results, f"int8-{size}-{arm.name}")
+        if rows:
+            lines.append(_row([name, *_integers(rows)]))
+        found += rows
+    return "\n".join([*lines, "", _provenance(found)])
+
+
+def _integers(rows: Cells) -> list[str]:
+    kinds = ("float", "simulated", "int8")
+    lost = [100 * (row["miou"]["int8"] - row["miou"]["float"]) for row in rows]
+    median = {kind: np.median([row["ms"][kind] for row in rows]) for kind in ("float", "int8")}
+    return [
+        str(len(rows)),
+        *(_interval([100 * row["miou"][kind] for row in rows]) for kind in kinds),
+        _interval(lost, "+"),
+        *(f"{rows[0]['bytes'][kind] / 1000:.0f}" for kind in ("float", "int8")),
+        *(f"{median[kind]:.1f}" for kind in ("float", "int8")),
+        f"{np.median([row['ms']['float'] / row['ms']['int8'] for row in rows]):.1f}",
     ]
 
 
@@ -121,8 +152,9 @@ def _row(cells: list[str]) -> str:
 def _provenance(rows: Cells) -> str:
     length = rows[0].get("epochs") or rows[0]["rounds"]
     unit = "epochs" if "epochs" in rows[0] else "rounds"
-    hours = sum(row["hours"] for row in rows)
+    hours = sum(row.get("hours", 0.0) for row in rows)
+    spent = f"{hours:.1f} hours in all. " if hours else ""
     return (
         f"{length} {unit}, ± half the 95 % t-interval over seeds; Δ: paired by seed, in points. "
-        f"{hours:.1f} hours in all. Machine: {rows[0]['machine']}, {rows[-1]['date']}."
+        f"{spent}Machine: {rows[0]['machine']}, {rows[-1]['date']}."
     )

@@ -173,7 +173,7 @@ def evaluate(model: nn.Module, task: Segmentation, data: Federation) -> dict[str
     """Figures of the whole test set, of its drives, and the IoU of every class."""
     model.eval()
     drive = sequences("test")
-    device = next(model.parameters()).device
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     total: dict[str, dict[str, torch.Tensor]] = {}
     with torch.no_grad():
         for name in np.unique(drive):

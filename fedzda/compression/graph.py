@@ -27,7 +27,15 @@ ADDED = "_module"
 """End of the name of a module that stands for a functional call."""
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 _DIFFERENCES = (operator.sub, torch.sub, "sub")
-_RESHAPES = (torch.flatten, torch.reshape, "flatten", "view", "reshape")
+_RESHAPES = (
+    torch.flatten,
+    torch.reshape,
+    torch.unsqueeze,
+    "flatten",
+    "view",
+    "reshape",
+    "unsqueeze",
+)
 _MODULES: dict[Any, type[nn.Module]] = {
     torch.relu: nn.ReLU,
     torch.relu_: nn.ReLU,
@@ -42,6 +50,9 @@ _MODULES: dict[Any, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     torch.tanh: nn.Tanh,
     "tanh": nn.Tanh,
+    torch.softmax: nn.Softmax,
+    functional.softmax: nn.Softmax,
+    "softmax": nn.Softmax,
     functional.silu: nn.SiLU,
     functional.hardswish: nn.Hardswish,
     functional.hardsigmoid: nn.Hardsigmoid,
@@ -59,19 +70,24 @@ _NOTHING_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Alph
 
 
 class _Tracer(fx.Tracer):
-    """Keeps subclasses of torch's layers whole: their forward may ask for ``training``."""
+    """Keeps subclasses of torch's layers whole, as their forward may ask for ``training``, and
+    modules that ask for it."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
+        kept = isinstance(m, _LEAVES) or stays_float(m)
+        return kept or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Shapes(fx.Interpreter):
-    """Writes ``meta["shape"]`` of every node that is a float tensor, without the batch."""
+    """Writes ``meta["shape"]`` of every node that is a float tensor, ``meta["number"]`` of every
+    integer."""
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if n.op != "output" and isinstance(result, torch.Tensor) and result.is_floating_point():
             n.meta["shape"] = tuple(result.shape)
+        elif isinstance(result, int):
+            n.meta["number"] = result
         return result
 
 
@@ -209,6 +225,16 @@ def _answers(found: tuple[int, ...], image: ImageSpec) -> bool:
     return found[2:] == (scale * height, scale * width)
 
 
+def stays_float(module: nn.Module | None) -> bool:
+    """The class of the module has an attribute ``keep_float`` that is true.
+
+    Such a module is one step of the graph, from one tensor to one tensor, each with the batch
+    first: its forward may branch on values, nothing inside or at its ends is quantized, and
+    PyTorch's own exporter writes it.
+    """
+    return bool(getattr(module, "keep_float", False))
+
+
 # ---------------------------------------------------------------------------------------------
 # Questions about nodes, valid for canonical graphs.
 
@@ -300,6 +326,8 @@ def _canonical(graph: fx.GraphModule) -> None:
             _as_upsampling(graph, node)
         elif called and node.target in _RESHAPES:
             _as_reshape(node)
+        elif is_slice(node):
+            _with_numbers(node)
         if isinstance(module_of(graph, node), nn.Flatten):
             _as_reshape(node)
         elif isinstance(module_of(graph, node), _NOTHING_IN_EVAL):
@@ -364,6 +392,14 @@ def _as_reshape(node: fx.Node) -> None:
     if shape is not None and shape[0] == _TRACED_BATCH:
         node.op, node.target = "call_function", torch.reshape
         node.args, node.kwargs = (source, (-1, *shape[1:])), {}
+
+
+def _with_numbers(node: fx.Node) -> None:
+    """A slice of channels or pixels, with bounds that come from a shape written out."""
+    index = node.args[1]
+    if isinstance(index, tuple) and index[0] == slice(None):
+        numbers = fx.node.map_arg(index, lambda bound: bound.meta.get("number", bound))
+        node.args = (node.args[0], numbers)
 
 
 def replace_module(graph: fx.GraphModule, name: str, module: nn.Module) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,6 +116,30 @@ class Builder:
         axis = {"axis": 0} if grid.per_channel else {}
         return self.op("DequantizeLinear", inputs, **axis)
 
+    def splice(self, module: torch.nn.Module, source: str, shape: tuple[int, ...]) -> str:
+        """Add all operations of a module, as PyTorch's exporter writes them.
+
+        Args:
+            module: From one tensor to one tensor, in eval mode.
+            source: Name of the float tensor that it reads.
+            shape: Shape of that tensor with some batch.
+
+        Returns:
+            The name of its output.
+        """
+        graph = _exported(module, shape).graph
+        own = {
+            value.name: self.constant(numpy_helper.to_array(value)) for value in graph.initializer
+        }
+        own |= {"": "", graph.input[0].name: source}
+        for node in graph.node:
+            for name in node.output:
+                own[name] = f"s{len(own)}_{len(self._nodes)}"
+            node.input[:] = [own[name] for name in node.input]
+            node.output[:] = [own[name] for name in node.output]
+            self._nodes.append(node)
+        return own[graph.output[0].name]
+
     def model(
         self, inputs: tuple[str, tuple[int, ...]], outputs: tuple[str, tuple[int, ...]]
     ) -> Any:
@@ -140,6 +167,24 @@ class Builder:
         )
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _exported(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
+    """The ONNX model of a module whose batch is free."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns that it is the older one
+        path = Path(folder) / "module.onnx"
+        torch.onnx.export(
+            module,
+            (torch.zeros(shape),),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["before"],
+            output_names=["after"],
+            dynamic_axes={"before": {0: "N"}, "after": {0: "N"}},
+        )
+        return onnx.load(path)
 
 
 def container_type(grid: Grid) -> Any:

@@ -18,7 +18,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from fedzda.base import UserError
-from fedzda.compression.graph import is_add, is_reshape, is_slice, is_zero_pad, shape_of
+from fedzda.compression.graph import (
+    is_add,
+    is_reshape,
+    is_slice,
+    is_zero_pad,
+    shape_of,
+    stays_float,
+)
 from fedzda.compression.layers import QuantizedLayer
 from fedzda.compression.onnx_builder import Builder, Tensor
 from fedzda.compression.quantizers import Grid
@@ -32,14 +39,17 @@ def cannot(node: fx.Node, what: str) -> UserError:
     """The sentence for an operation that has no ONNX form here."""
     return UserError(
         f"{what} at '{node.name}' cannot be exported. Exportable are: convolution, linear, batch "
-        "and group norm, ReLU and common activations, max and average pooling, sums, differences, "
-        "products, concatenation, resizing, pixel shuffling, reshaping, slicing and padding with "
-        "zeros. Replace it in the model."
+        "and group norm, ReLU and common activations, softmax, max and average pooling, sums, "
+        "differences, products, matrix products, concatenation, resizing, pixel shuffling, "
+        "reshaping, slicing and padding with zeros. Replace it in the model, or put it into a "
+        "module whose class says 'keep_float = True'."
     )
 
 
 def emit_module(b: Builder, node: fx.Node, module: nn.Module, x: Tensor) -> Tensor:
     """The output of a module called on ``x``."""
+    if stays_float(module):
+        return Tensor(b.splice(module, b.as_float(x), shape_of(_node(node.args[0])) or ()))
     if isinstance(module, QuantizedLayer):
         return Tensor(_quantized_layer(b, node, module, x))
     if isinstance(module, nn.MaxPool2d):
@@ -73,8 +83,9 @@ def emit_function(b: Builder, node: fx.Node, known: dict[fx.Node, Tensor]) -> Te
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         parts = [b.as_float(known[_node(part)]) for part in node.args[0]]
         return Tensor(b.op("Concat", parts, axis=axis))
-    if node.target in _PRODUCTS and all(a in known for a in node.args):
-        return Tensor(b.op("Mul", [b.as_float(known[_node(a)]) for a in node.args]))
+    for targets, kind in ((_PRODUCTS, "Mul"), (_MATRIX_PRODUCTS, "MatMul")):
+        if node.target in targets and all(a in known for a in node.args):
+            return Tensor(b.op(kind, [b.as_float(known[_node(a)]) for a in node.args]))
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
     raise cannot(node, f"function {name}")
 
@@ -296,7 +307,14 @@ def _hard_sigmoid(b: Builder, _node: fx.Node, _module: Any, x: str) -> str:
     return b.op("HardSigmoid", [x], alpha=1 / 6, beta=0.5)
 
 
+def _softmax(b: Builder, node: fx.Node, module: Any, x: str) -> str:
+    if module.dim is None:
+        raise cannot(node, "softmax without a dimension")
+    return b.op("Softmax", [x], axis=module.dim)
+
+
 _PRODUCTS = (torch.mul, "mul", operator.mul)
+_MATRIX_PRODUCTS = (torch.matmul, "matmul", operator.matmul)
 _MODULES: dict[type[nn.Module], Callable[[Builder, fx.Node, Any, str], str]] = {
     nn.Linear: _float_layer,
     _ConvNd: _float_layer,
@@ -307,6 +325,7 @@ _MODULES: dict[type[nn.Module], Callable[[Builder, fx.Node, Any, str], str]] = {
     nn.LeakyReLU: _leaky_relu,
     nn.Sigmoid: _plain("Sigmoid"),
     nn.Tanh: _plain("Tanh"),
+    nn.Softmax: _softmax,
     nn.SiLU: _silu,
     nn.Hardswish: _plain("HardSwish"),
     nn.Hardsigmoid: _hard_sigmoid,

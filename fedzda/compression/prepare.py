@@ -3,8 +3,9 @@
 ``jacob``: the weights of all convolutions and linear layers; the network's input and the output of
 every operation, so that each reads and writes integers, except where the next step can be merged
 into the same integer operation (a layer followed by BatchNorm or ReLU, a sum followed by ReLU),
-operations that only move values (max pooling, reshaping, slicing, padding with zeros), and the
-logits. ``zeroq-compat``: the same weights, and the outputs of ReLU and ReLU6 only.
+operations that only move values (max pooling, reshaping, slicing, padding with zeros), the ends of
+modules that stay float, and the logits. ``zeroq-compat``: the same weights, and the outputs of ReLU
+and ReLU6 only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from fedzda.compression.graph import (
     only_user,
     replace_module,
     shape_of,
+    stays_float,
     weighted,
 )
 from fedzda.compression.layers import ActivationQuantizer, QuantizedLayer, WeightQuantizer
@@ -132,7 +134,7 @@ def _zeroq_point(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _jacob_point(graph: fx.GraphModule, node: fx.Node) -> bool:
-    if moves_only(graph, node) or _is_logits(graph, node):
+    if moves_only(graph, node) or _is_logits(graph, node) or _beside_float(graph, node):
         return False
     user = only_user(node)
     if user is None or node.op == "placeholder":
@@ -143,12 +145,23 @@ def _jacob_point(graph: fx.GraphModule, node: fx.Node) -> bool:
     return not (isinstance(following, _BatchNorm) and isinstance(module_of(graph, node), _LAYERS))
 
 
+def _beside_float(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """The value is made by a module that stays float, or read by such modules alone."""
+    readers = [module_of(graph, reader) for reader in _readers(graph, node)]
+    return stays_float(module_of(graph, node)) or (bool(readers) and all(map(stays_float, readers)))
+
+
 def _is_logits(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """The value reaches the output without being computed with."""
+    """The value reaches the output without being computed with, resizing aside, which has no
+    integer form."""
     return any(
-        user.op == "output" or (moves_only(graph, user) and _is_logits(graph, user))
+        user.op == "output" or (_moves_or_resizes(graph, user) and _is_logits(graph, user))
         for user in node.users
     )
+
+
+def _moves_or_resizes(graph: fx.GraphModule, node: fx.Node) -> bool:
+    return moves_only(graph, node) or isinstance(module_of(graph, node), nn.Upsample)
 
 
 def _readers(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:

@@ -48,7 +48,7 @@ class Report:
 
     Attributes:
         layers: One row per quantized layer.
-        agreement: Share of images to which both models give the same class.
+        agreement: Share of images, or of pixels, to which both models give the same class.
         logits_sqnr_db: Signal to noise of the logits.
         size: Bytes.
     """
@@ -107,7 +107,7 @@ def compare(
         images_NCHW: Normalised images.
     """
     names = [name for name, _ in weighted(model, QuantizedLayer)]
-    meeting, logits, agreed = _Meeting(), _Power(), 0
+    meeting, logits, agreed = _Meeting(), _Power(), 0.0
     device = next(model.parameters()).device
     with (
         Watch(reference, names, meeting.keep),
@@ -116,7 +116,7 @@ def compare(
         for batch in batches(images_NCHW, _BATCH, device):
             expected, found = reference(batch), model(batch)
             logits.add(expected, found)
-            agreed += int((expected.argmax(1) == found.argmax(1)).sum())
+            agreed += len(batch) * float((expected.argmax(1) == found.argmax(1)).float().mean())
     rows = [_row(name, model, reference, meeting.power[name]) for name in names]
     return Report(rows, agreed / len(images_NCHW), logits.db(), size_bytes(model, original))
 

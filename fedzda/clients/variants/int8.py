@@ -4,7 +4,7 @@ Training is that of the full model. Before a test the global model is quantized 
 training (:func:`fedzda.compression.quantize`), with ranges from the client's own training samples,
 and written in QDQ form; what is measured is the answer of ONNX Runtime's integer kernels on one
 thread: logits of images or of pixels, or images. Operations without an integer form (resizing,
-group norm, gates other than sigmoid) run in float between them.
+group norm, softmax, gates other than sigmoid) run in float between them.
 """
 
 from __future__ import annotations

@@ -21,14 +21,26 @@ _WEIGHTS = {"softmax": softmax, "sparsemax": sparsemax, "entmax15": entmax15}
 
 
 class PositionWeights(nn.Module):
-    """Scores ``(N, A, P)`` to weights that sum to 1 over positions."""
+    """Scores ``(N, A, P)`` to weights that sum to 1 over positions.
 
-    def __init__(self, attention: Attention) -> None:
+    Args:
+        attention: ``softmax``, ``sparsemax`` or ``entmax15``.
+        heads: A, the maps that have a factor of their own.
+        learn_temperature: Learn a factor on the scores of each head.
+    """
+
+    keep_float = True
+    """A quantized model keeps it: a hundredth more or less of a score moves the whole support."""
+
+    def __init__(self, attention: Attention, heads: int, learn_temperature: bool) -> None:
         super().__init__()
         self.attention = attention
+        self.log_factor = nn.Parameter(torch.zeros(heads, 1)) if learn_temperature else None
 
     def forward(self, scores_NAP: torch.Tensor) -> torch.Tensor:
         """Weights ``(N, A, P)`` in [0, 1]."""
+        if self.log_factor is not None:
+            scores_NAP = scores_NAP * self.log_factor.exp()
         return _WEIGHTS[self.attention](scores_NAP)
 
 
@@ -68,8 +80,7 @@ class GlobalAttention(nn.Module):
         self.heads, self.std = heads, std
         # A constant on all scores changes no weight, so there is no bias.
         self.score = nn.Conv2d(before, heads, 1, bias=False)
-        self.weights = PositionWeights(attention)
-        self.log_factor = nn.Parameter(torch.zeros(heads, 1)) if learn_temperature else None
+        self.weights = PositionWeights(attention, heads, learn_temperature)
         self.project = convolution(before, after, 1, norm)
 
     def initialise(self) -> None:
@@ -79,10 +90,7 @@ class GlobalAttention(nn.Module):
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """``(N, before, H, W)`` to ``(N, after, H, W)``, equal at all positions."""
         n, c, h, w = x_NCHW.shape
-        scores_NAP = self.score(x_NCHW).flatten(2)
-        if self.log_factor is not None:
-            scores_NAP = scores_NAP * self.log_factor.exp()
-        weights_NAP1 = self.weights(scores_NAP).unsqueeze(-1)
+        weights_NAP1 = self.weights(self.score(x_NCHW).flatten(2)).unsqueeze(-1)
         values = x_NCHW.reshape(n, self.heads, c // self.heads, h * w)
         pooled = (values @ weights_NAP1).reshape(n, c, 1, 1)
         feature: torch.Tensor = self.project(pooled)

@@ -41,10 +41,10 @@ class SelectiveFusion(nn.Module):
     ) -> None:
         super().__init__()
         self.scales = scales
+        self.width = channels if diffuse == "channel" else 1
         self.pooled = condense == "global"
         self.condense = convolution(scales * channels, condensed, 1, norm)
-        weights = channels if diffuse == "channel" else 1
-        self.diffuse = nn.Conv2d(condensed, scales * weights, 1)
+        self.diffuse = nn.Conv2d(condensed, scales * self.width, 1)
 
     def weights(self, scales_SNCHW: Sequence[torch.Tensor]) -> torch.Tensor:
         """``(N, S, C or 1, H or 1, W or 1)`` in [0, 1], from S maps ``(N, C, H, W)``."""
@@ -52,13 +52,14 @@ class SelectiveFusion(nn.Module):
         if self.pooled:
             maps = maps.mean(dim=(2, 3), keepdim=True)
         spread: torch.Tensor = self.diffuse(self.condense(maps))
-        n, weights, h, w = spread.shape
-        return spread.reshape(n, self.scales, weights // self.scales, h, w).softmax(dim=1)
+        n, _, h, w = spread.shape
+        return spread.reshape(n, self.scales, self.width, h, w).softmax(dim=1)
 
     def forward(self, scales_SNCHW: Sequence[torch.Tensor]) -> torch.Tensor:
         """S maps ``(N, C, H, W)`` to their weighted sum ``(N, C, H, W)``."""
-        weights = self.weights(scales_SNCHW).unbind(dim=1)
-        total = weights[0] * scales_SNCHW[0]
-        for weight, values in zip(weights[1:], scales_SNCHW[1:], strict=True):
-            total = total + weight * values
+        weights = self.weights(scales_SNCHW).flatten(1, 2)
+        total = weights[:, : self.width] * scales_SNCHW[0]
+        for place, values in enumerate(scales_SNCHW[1:], 1):
+            part = weights[:, place * self.width : (place + 1) * self.width]
+            total = total + part * values
         return total

@@ -181,6 +181,44 @@ class Segments(nn.Module):
         return nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
+class Largest(nn.Module):
+    """A weight for every position, found by a branch and a sort: no graph of integers."""
+
+    keep_float = True
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.full((1,), 0.5))
+
+    def forward(self, scores):
+        if scores.shape[-1] > 1000:
+            return scores
+        half = scores.sort(dim=-1, descending=True).values[..., scores.shape[-1] // 2, None]
+        return (self.factor * scores - self.factor * half).clamp(min=0)
+
+
+class Attends(nn.Module):
+    """Positions weighed by a module that stays float, and two maps by a softmax."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(2, 8, 3, 2, 1), nn.ReLU())
+        self.score, self.weigh = nn.Conv2d(8, 1, 1), Largest()
+        self.scales = nn.Conv2d(8, 16, 1)
+        self.classifier = nn.Conv2d(8, 3, 1)
+
+    def forward(self, x):
+        low = self.stem(x)
+        n, c, h, w = low.shape
+        weights = self.weigh(self.score(low).flatten(2)).unsqueeze(-1)
+        everywhere = (low.reshape(n, 1, c, h * w) @ weights).reshape(n, c, 1, 1)
+        shares = self.scales(low).reshape(n, 2, c, h, w).softmax(dim=1).flatten(1, 2)
+        joined = shares[:, :c] * low + shares[:, c:] * everywhere.expand(-1, -1, h, w)
+        logits = self.classifier(joined)
+        size = (x.shape[2], x.shape[3])
+        return nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
 class Denoises(nn.Module):
     """The noise is learned and taken from the image."""
 
@@ -207,7 +245,7 @@ class Enlarges(nn.Module):
         return nn.functional.pad(self.change(x), (1, 1, 1, 1))
 
 
-@pytest.mark.parametrize("kind", [Segments, Denoises, Enlarges])
+@pytest.mark.parametrize("kind", [Segments, Attends, Denoises, Enlarges])
 def test_networks_that_answer_for_every_pixel(kind, image, pixels, rng, tmp_path):
     torch.manual_seed(0)
     network = kind().train()
@@ -226,6 +264,16 @@ def test_networks_that_answer_for_every_pixel(kind, image, pixels, rng, tmp_path
     assert "QLinearConv" in operations(tmp_path / "model.onnx", tmp_path)
     done.export_float(tmp_path / "float.onnx")
     torch.testing.assert_close(run(tmp_path / "float.onnx", x), network(x), rtol=1e-3, atol=1e-4)
+
+
+def test_what_stays_float_has_no_quantizer_at_its_ends(image, pixels, rng):
+    done = quantize(Attends().eval(), image, config(8), pixels, rng)
+    names = [row.name for row in done.describe() if row.role == "activation"]
+    assert not {"score", "weigh", "classifier"} & set(names)
+    assert {"stem.1", "scales", "softmax", "matmul"} <= set(names)
+    report = done.report(pixels)
+    assert 0.5 < report.agreement <= 1
+    assert report.size.stored >= 4 * len(Attends().weigh.factor)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ import torch
 from torch import nn
 
 from fedzda.base import ImageSpec
+from fedzda.compression import quantize
+from fedzda.compression.config import QuantizeConfig
 from fedzda.vision.gsanet.config import GSANetConfig, LRASPPConfig, MobileNetEdgeConfig
 from fedzda.vision.gsanet.costs import count_costs, latency_ms
 from fedzda.vision.gsanet.lr_aspp import LRASPP
@@ -40,6 +42,35 @@ def test_onnx_gives_equal_outputs(options, tmp_path):
         expected = model(images)
     gap = (torch.from_numpy(found) - expected).abs().max()
     assert gap < 1e-5 * expected.abs().max() + 1e-5, float(gap)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"attention": "entmax15", "heads": 2, "learn_temperature": True},
+        {"attention": "softmax", "condense": "global", "diffuse": "scale"},
+        {"attention": "none", "decoder": "plain"},
+    ],
+    ids=str,
+)
+def test_integers_give_nearly_equal_outputs(options, tmp_path):
+    """Attention over positions stays float: with scores on 256 levels the support would change."""
+    runtime = pytest.importorskip("onnxruntime")
+    model = build(norm="group", **options)
+    pixels = torch.rand(8, *IMAGE.shape, generator=torch.Generator().manual_seed(1))
+    done = quantize(model, IMAGE, QuantizeConfig(), pixels, torch.Generator().manual_seed(0))
+    done.export(tmp_path / "net.onnx")
+    session = runtime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    images = IMAGE.normalize(pixels)[:3]
+    found = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    with torch.no_grad():
+        expected = model(images)
+    assert found.shape == expected.shape
+    assert (found - expected).square().mean() < 0.03 * expected.var()
+    rows = [row.name for row in done.describe() if row.role == "activation"]
+    assert rows
+    assert not [name for name in rows if name.endswith((".weights", ".score"))]
 
 
 def test_costs_by_hand():

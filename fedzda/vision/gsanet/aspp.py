@@ -86,5 +86,11 @@ def fusion(scales: int, config: GSANetConfig) -> nn.Module:
         return Concatenation(scales, config)
     condensed = condensed_channels(config, config.channels)
     return SelectiveFusion(
-        scales, config.channels, condensed, config.norm, config.condense, config.diffuse
+        scales,
+        config.channels,
+        condensed,
+        config.norm,
+        config.condense,
+        config.diffuse,
+        config.diffuse_std,
     )

@@ -38,7 +38,7 @@ class Decoder(nn.Module):
             self.project_high = convolution(config.channels, width, 1, norm)
             condensed = condensed_channels(config, width)
             self.fusion = SelectiveFusion(
-                2, width, condensed, norm, config.condense, config.diffuse
+                2, width, condensed, norm, config.condense, config.diffuse, config.diffuse_std
             )
         joined = width if self.selective else reduced + config.channels
         self.refine = nn.Sequential(separable(joined, width, norm), separable(width, width, norm))

@@ -22,6 +22,7 @@ from fedzda.vision.gsanet.config import (
 from fedzda.vision.gsanet.decoder import Decoder
 from fedzda.vision.gsanet.layers import initialise, resize
 from fedzda.vision.gsanet.mobilenet_edge import MobileNetEdge
+from fedzda.vision.gsanet.selective import SelectiveFusion
 from fedzda.vision.gsanet.xception import Xception
 
 
@@ -65,7 +66,7 @@ class GSANet(nn.Module):
         initialise(self)
         self.decoder.initialise()
         for module in self.modules():
-            if isinstance(module, GlobalAttention):
+            if isinstance(module, GlobalAttention | SelectiveFusion):
                 module.initialise()
 
     @classmethod

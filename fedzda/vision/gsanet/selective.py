@@ -28,6 +28,8 @@ class SelectiveFusion(nn.Module):
         norm: Normalisation of the condensed feature.
         condense: ``spatial``: per pixel, ``global``: from the means over all pixels.
         diffuse: ``channel``: a weight per channel, ``scale``: one for all channels.
+        std: Standard deviation of the initial weights of the diffusion; with 0 the scales count
+            the same at first, None leaves the weights as they are.
     """
 
     def __init__(
@@ -38,13 +40,19 @@ class SelectiveFusion(nn.Module):
         norm: Norm,
         condense: Literal["spatial", "global"] = "spatial",
         diffuse: Literal["channel", "scale"] = "channel",
+        std: float | None = 0.0,
     ) -> None:
         super().__init__()
-        self.scales = scales
+        self.scales, self.std = scales, std
         self.width = channels if diffuse == "channel" else 1
         self.pooled = condense == "global"
         self.condense = convolution(scales * channels, condensed, 1, norm)
         self.diffuse = nn.Conv2d(condensed, scales * self.width, 1)
+
+    def initialise(self) -> None:
+        """The weights of the diffusion, as ``std`` says."""
+        if self.std is not None:
+            nn.init.normal_(self.diffuse.weight, std=self.std)
 
     def weights(self, scales_SNCHW: Sequence[torch.Tensor]) -> torch.Tensor:
         """``(N, S, C or 1, H or 1, W or 1)`` in [0, 1], from S maps ``(N, C, H, W)``."""

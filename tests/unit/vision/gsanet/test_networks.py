@@ -165,6 +165,14 @@ def test_support_is_observed_and_no_hook_stays():
     assert found == []
 
 
+@pytest.mark.parametrize(("std", "equal"), [(0.0, True), (0.1, False), (None, False)])
+def test_scales_start_equal_unless_asked_otherwise(std, equal):
+    network = build(diffuse_std=std)
+    for fusion, scales, channels in [(network.aspp.fusion, 5, 32), (network.decoder.fusion, 2, 32)]:
+        weights = fusion.weights([torch.randn(2, channels, 4, 5) for _ in range(scales)])
+        assert torch.allclose(weights, torch.full_like(weights, 1 / scales)) == equal
+
+
 @pytest.mark.parametrize("condense", ["spatial", "global"])
 @pytest.mark.parametrize("diffuse", ["channel", "scale"])
 def test_scale_weights_sum_to_one_at_every_pixel(condense, diffuse):

@@ -44,7 +44,7 @@ LADDER = {
     "GSANet, tuned": TUNED,
 }
 """From the baseline to the full network, one part after the other; then the full network with what
-a held-back block of every training drive chose."""
+one seed on a held-back block of every training drive chose."""
 GRID = [Arm(a, f, d) for a in ATTENTIONS for f in FUSIONS for d in DECODERS]
 
 _LITE_WIDTHS = {

@@ -97,9 +97,9 @@ class GSANetConfig(DeepLabV3PlusConfig):
     """… but at least so many."""
     diffuse: Literal["channel", "scale"] = "channel"
     """Weights of scales for every channel, or one for all channels."""
-    diffuse_std: float | None = Field(default=0.0, ge=0)
-    """Standard deviation of the initial weights of the diffusion: with 0 every scale counts the
-    same at first; null is He's."""
+    diffuse_std: float | None = Field(default=None, ge=0)
+    """Standard deviation of the initial weights of the diffusion, instead of He's: with 0 every
+    scale counts the same at first."""
     decoder: Literal["plain", "selective"] = "selective"
     """How the decoder joins the head's output with the low-level map."""
 

@@ -28,8 +28,8 @@ class SelectiveFusion(nn.Module):
         norm: Normalisation of the condensed feature.
         condense: ``spatial``: per pixel, ``global``: from the means over all pixels.
         diffuse: ``channel``: a weight per channel, ``scale``: one for all channels.
-        std: Standard deviation of the initial weights of the diffusion; with 0 the scales count
-            the same at first, None leaves the weights as they are.
+        std: Standard deviation that :meth:`initialise` gives the weights of the diffusion; with 0
+            the scales count the same at first, None leaves the weights as they are.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SelectiveFusion(nn.Module):
         norm: Norm,
         condense: Literal["spatial", "global"] = "spatial",
         diffuse: Literal["channel", "scale"] = "channel",
-        std: float | None = 0.0,
+        std: float | None = None,
     ) -> None:
         super().__init__()
         self.scales, self.std = scales, std

@@ -137,6 +137,7 @@ class Builder:
                 own[name] = f"s{len(own)}_{len(self._nodes)}"
             node.input[:] = [own[name] for name in node.input]
             node.output[:] = [own[name] for name in node.output]
+            node.ClearField("name")  # a second module would bring the same one
             self._nodes.append(node)
         return own[graph.output[0].name]
 

@@ -204,6 +204,7 @@ class Attends(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(2, 8, 3, 2, 1), nn.ReLU())
         self.score, self.weigh = nn.Conv2d(8, 1, 1), Largest()
+        self.gate, self.keep = nn.Conv2d(8, 8, 1), Largest()
         self.scales = nn.Conv2d(8, 16, 1)
         self.classifier = nn.Conv2d(8, 3, 1)
 
@@ -214,6 +215,7 @@ class Attends(nn.Module):
         everywhere = (low.reshape(n, 1, c, h * w) @ weights).reshape(n, c, 1, 1)
         shares = self.scales(low).reshape(n, 2, c, h, w).softmax(dim=1).flatten(1, 2)
         joined = shares[:, :c] * low + shares[:, c:] * everywhere.expand(-1, -1, h, w)
+        joined = joined * self.keep(self.gate(low))
         logits = self.classifier(joined)
         size = (x.shape[2], x.shape[3])
         return nn.functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
@@ -269,7 +271,7 @@ def test_networks_that_answer_for_every_pixel(kind, image, pixels, rng, tmp_path
 def test_what_stays_float_has_no_quantizer_at_its_ends(image, pixels, rng):
     done = quantize(Attends().eval(), image, config(8), pixels, rng)
     names = [row.name for row in done.describe() if row.role == "activation"]
-    assert not {"score", "weigh", "classifier"} & set(names)
+    assert not {"score", "weigh", "gate", "keep", "classifier"} & set(names)
     assert {"stem.1", "scales", "softmax", "matmul"} <= set(names)
     report = done.report(pixels)
     assert 0.5 < report.agreement <= 1

@@ -61,6 +61,8 @@ def run_networks(kind: str, size: str, seeds: list[int], options: argparse.Names
     torch.set_num_threads(options.threads)
     arms = list(LADDER.values()) if kind == "ladder" else GRID
     arms = [arm for arm in arms if not options.arms or arm.name in options.arms]
+    if not arms:
+        raise SystemExit(f"--arms names none of this kind (got {' '.join(options.arms)})")
     epochs = options.epochs or EPOCHS[size]
     work, results = places(options.work, epochs, EPOCHS[size])
     for seed in seeds:
@@ -81,7 +83,9 @@ def main() -> None:
     parser.add_argument("--table", choices=KINDS, action="append")
     parser.add_argument("--size", choices=list(EPOCHS), default="lite")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--arms", nargs="+", help="only these, e.g. none-concat-plain or fed-avg")
+    parser.add_argument(
+        "--arms", nargs="+", help="only these, e.g. none-concat-plain or fed-avg; not for int8"
+    )
     parser.add_argument("--epochs", type=int, help="instead of 100 (lite) or 200")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the federated runs")
     parser.add_argument("--device", default="cpu")

@@ -126,6 +126,9 @@ class Builder:
 
         Returns:
             The name of its output.
+
+        Raises:
+            UserError: PyTorch cannot export it.
         """
         graph = _exported(module, shape).graph
         own = {
@@ -175,16 +178,23 @@ def _exported(module: torch.nn.Module, shape: tuple[int, ...]) -> Any:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns that it is the older one
         path = Path(folder) / "module.onnx"
-        torch.onnx.export(
-            module,
-            (torch.zeros(shape),),
-            str(path),
-            dynamo=False,
-            opset_version=_OPSET,
-            input_names=["before"],
-            output_names=["after"],
-            dynamic_axes={"before": {0: "N"}, "after": {0: "N"}},
-        )
+        try:
+            torch.onnx.export(
+                module,
+                (torch.zeros(shape),),
+                str(path),
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=["before"],
+                output_names=["after"],
+                dynamic_axes={"before": {0: "N"}, "after": {0: "N"}},
+            )
+        except Exception as error:
+            # whatever the user's module raises in the exporter is the answer
+            raise UserError(
+                f"module {type(module).__name__} says 'keep_float = True', and PyTorch's exporter "
+                f"cannot write it ({type(error).__name__}: {error}). Use operations that ONNX has."
+            ) from error
         return onnx.load(path)
 
 

@@ -278,6 +278,21 @@ def test_what_stays_float_has_no_quantizer_at_its_ends(image, pixels, rng):
     assert report.size.stored >= 4 * len(Attends().weigh.factor)
 
 
+def test_a_module_that_the_exporter_cannot_write_is_named(image, pixels, rng, tmp_path):
+    class Spectrum(nn.Module):
+        keep_float = True
+
+        def forward(self, x):
+            return torch.special.bessel_j0(x)
+
+    network = Attends().eval()
+    network.keep = Spectrum()
+    done = quantize(network, image, config(8), pixels, rng)
+    with pytest.raises(UserError, match=r"module Spectrum says 'keep_float = True', and .* ONNX"):
+        done.export(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [((3, 5), (7, 4)), ((4, 4), (12, 8)), ((1, 1), (5, 5))]
 )
